@@ -1,0 +1,44 @@
+"""Step: a state of a protocol that is left exactly once.
+
+A step owns what its state may know. Its one public method takes that out with :meth:`Step._take`, so the step is spent
+whether the method succeeds or fails: a peer gets one try, not an oracle. The method signatures of the subclasses are
+the protocol's transition table.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NoReturn, TypeVar
+
+from privproc.errors import SpentError, UsageError
+
+__all__ = ["Step"]
+
+S = TypeVar("S")
+
+
+class Step(Generic[S]):
+    """Base of single-use protocol states. Can't be copied or pickled."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: S) -> None:
+        # A list, since list.pop is atomic with and without the GIL: of two racing threads one gets the state.
+        self._state = [state]
+
+    def _take(self) -> S:
+        try:
+            return self._state.pop()
+        except IndexError:
+            raise SpentError(type(self).__name__) from None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'ready' if self._state else 'spent'}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} is single-use and can't be copied or pickled")
+
+    def __copy__(self) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} is single-use and can't be copied or pickled")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} is single-use and can't be copied or pickled")

@@ -1,0 +1,54 @@
+"""Network and processes are off in every test that doesn't say otherwise; hypothesis is deterministic."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "vectors"
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile("default")
+
+FORBIDDEN = ("socket.", "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec")
+_guard = {"on": False}
+
+
+def _audit(event: str, _args: tuple[object, ...]) -> None:
+    if _guard["on"] and event.startswith(FORBIDDEN):
+        raise RuntimeError(f"a test without the loopback marker did {event}")
+
+
+sys.addaudithook(_audit)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest):
+    _guard["on"] = request.node.get_closest_marker("loopback") is None
+    yield
+    _guard["on"] = False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--vectors", action="append", default=[], metavar="DIR", help="also run the vector files of this folder"
+    )
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of vendors' evidence, which is not part of the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("vendors' evidence (shared/vectors) is not here; it is other projects' data and not distributed")
+    return SHARED
