@@ -1,0 +1,1 @@
+"""Evidence, policy, appraisal and the binder."""

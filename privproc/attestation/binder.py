@@ -1,0 +1,105 @@
+"""What a TEE's hardware signs in privproc/1: the session, the leaf, the role and the announced keys, in 64 bytes.
+
+docs/protocol.md §2. Both ends compute the same value; the device compares it with the hardware-signed field. Nothing
+in it is optional: a missing field has an encoding of its own (empty), and every field carries its length.
+
+Two stages, because evidence of devices (GPUs) has a nonce that depends on the first, and is hashed into the second::
+
+    pre  = Binding(...)
+    data = pre.report_data(devices=[...])
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from privproc.errors import UsageError
+from privproc.tagged import lp, tagged_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from privproc.secret import Secret
+
+__all__ = ["EXPORTER_LABEL", "EXPORTER_LENGTH", "REPORT_DATA_LENGTH", "Binding", "Direction", "exporter_context"]
+
+EXPORTER_LABEL = b"EXPERIMENTAL privproc/1 attest"
+"""Label of the TLS exporter. RFC 5705 §4: labels that start with EXPERIMENTAL need no registration."""
+
+EXPORTER_LENGTH = 32
+REPORT_DATA_LENGTH = 64
+
+_TAG = b"privproc/1 bind\0"
+_SUPPORTED_DEVICES = 1 << 16
+
+
+class Direction(Enum):
+    """Whose evidence it is. Without it a peer's own evidence could be reflected at it."""
+
+    SERVER_TO_CLIENT = b"s2c"
+    CLIENT_TO_SERVER = b"c2s"
+
+
+def exporter_context(direction: Direction, sequence: int, th1: bytes) -> bytes:
+    """The context (48 bytes) under which the exporter is called for this attestation.
+
+    ``sequence`` (uint32) counts attestations in the session, ``th1`` (48 bytes) is the transcript so far.
+    """
+    return tagged_hash("ctx", direction.value, sequence.to_bytes(4, "big"), _sized("th1", th1, 48))
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The fields of ``pre``.
+
+    ``exporter`` is the 32-byte exporter value of this very connection, ``leaf`` the DER of the attesting end's
+    certificate, ``peer`` the DER of the other's (empty if it has none), ``announcement`` the encoded keys announced for
+    the session (empty if none).
+    """
+
+    direction: Direction
+    sequence: int
+    role: str
+    th1: bytes
+    exporter: Secret = field(repr=False)
+    leaf: bytes = field(repr=False)
+    peer: bytes = field(repr=False)
+    announcement: bytes = field(repr=False)
+
+    @property
+    def pre(self) -> bytes:
+        """``T("pre", ...)``, 48 bytes. Raises :class:`UsageError` for a field of the wrong size."""
+        if not self.role or not self.leaf:
+            raise UsageError("role and leaf certificate are required")
+        return tagged_hash(
+            "pre",
+            self.direction.value,
+            self.role.encode(),
+            self.sequence.to_bytes(4, "big"),
+            _sized("th1", self.th1, 48),
+            _sized("exporter value", self.exporter.expose(), EXPORTER_LENGTH),
+            hashlib.sha256(self.leaf).digest(),
+            hashlib.sha256(self.peer).digest() if self.peer else b"",
+            self.announcement,
+        )
+
+    def device_nonce(self, index: int) -> bytes:
+        """The nonce (32 bytes) that device ``index`` (a GPU, a switch) must sign."""
+        return hashlib.sha256(lp(b"privproc/1 dev") + lp(self.pre) + index.to_bytes(2, "big")).digest()
+
+    def report_data(self, devices: Sequence[tuple[int, bytes]]) -> bytes:
+        """The 64 bytes for the hardware report. ``devices``: type (uint16) and evidence of each device, in order."""
+        if len(devices) >= _SUPPORTED_DEVICES:
+            raise UsageError("too many devices")
+        items = [kind.to_bytes(2, "big") + hashlib.sha384(evidence).digest() for kind, evidence in devices]
+        dev = len(items).to_bytes(2, "big") + b"".join(map(lp, items))
+        return _TAG + tagged_hash("bind", self.pre, dev)
+
+
+def _sized(what: str, value: bytes, size: int) -> bytes:
+    if len(value) != size:
+        raise UsageError(f"{what} has {len(value)} bytes instead of {size}")
+    return value
