@@ -1,4 +1,4 @@
-"""Step: a state of a protocol that is left exactly once.
+"""Step: a state of a protocol that is left exactly once; and Unique, for whatever must not exist twice.
 
 A step owns what its state may know. Its one public method takes that out with :meth:`Step._take`, so the step is spent
 whether the method succeeds or fails: a peer gets one try, not an oracle. The method signatures of the subclasses are
@@ -11,13 +11,34 @@ from typing import Generic, NoReturn, TypeVar
 
 from privproc.errors import SpentError, UsageError
 
-__all__ = ["Step"]
+__all__ = ["Step", "Unique"]
 
 S = TypeVar("S")
 
 
-class Step(Generic[S]):
-    """Base of single-use protocol states. Can't be copied or pickled."""
+class Unique:
+    """Can't be copied or pickled: a copy would use a nonce or a key again, a pickle would carry it away."""
+
+    __slots__ = ()
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError(f"{type(self).__name__} can't be copied or pickled")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        self._refuse()
+
+    def __copy__(self) -> NoReturn:
+        self._refuse()
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self._refuse()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Step(Unique, Generic[S]):
+    """Base of single-use protocol states."""
 
     __slots__ = ("_state",)
 
@@ -33,12 +54,3 @@ class Step(Generic[S]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'ready' if self._state else 'spent'}>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError(f"{type(self).__name__} is single-use and can't be copied or pickled")
-
-    def __copy__(self) -> NoReturn:
-        raise UsageError(f"{type(self).__name__} is single-use and can't be copied or pickled")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise UsageError(f"{type(self).__name__} is single-use and can't be copied or pickled")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hmac
-from typing import NoReturn, final
+from typing import final
 
-from privproc.errors import SpentError, UsageError
+from privproc._step import Unique
+from privproc.errors import SpentError
 
 __all__ = ["Secret"]
 
 
 @final
-class Secret:
+class Secret(Unique):
     """Secret bytes, read only through :meth:`expose`.
 
     Opaque in ``repr``, logs and tracebacks; equality takes constant time; unhashable; can't be copied or pickled.
@@ -47,12 +48,3 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(wiped)" if self._data is None else f"Secret({len(self._data)} bytes)"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("a Secret can't be copied or pickled")
-
-    def __copy__(self) -> NoReturn:
-        raise UsageError("a Secret can't be copied or pickled")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise UsageError("a Secret can't be copied or pickled")

@@ -172,6 +172,8 @@ class Need:
     or_end: bool = False
 
 
+_END = Need(0, 0, or_end=True)
+
 Parser = Generator["Need | E", bytes, None]
 
 
@@ -182,7 +184,7 @@ class Feed(Generic[E]):
     the present need. Any split of the input gives the same bytes to needs with ``least == most``, hence the same
     events; a parser that passes a body through with ``least=1`` gives the same concatenation.
 
-    After an error or the end of the stream the feed is closed: more input raises the same error, or ``DecodeError``.
+    After an error every further call raises it again; after the parser's end any further byte is refused.
     """
 
     __slots__ = ("_buffer", "_error", "_need", "_parser", "offset", "what")
@@ -220,9 +222,8 @@ class Feed(Generic[E]):
             while (answer := self._answer(self._need, last=last)) is not None:
                 self._need = self._advance(events, answer)
         except StopIteration:
-            if self._buffer:
-                raise DecodeError(self.what, "bytes after the end", self.offset) from None
-            self._error = DecodeError(self.what, "more after the end", self.offset)
+            self._need = _END
+            self._answer(_END, last=last)
 
     def _advance(self, events: list[E], answer: bytes | None) -> Need:
         item = next(self._parser) if answer is None else self._parser.send(answer)
@@ -233,6 +234,10 @@ class Feed(Generic[E]):
 
     def _answer(self, need: Need, *, last: bool) -> bytes | None:
         there = len(self._buffer)
+        if need is _END:
+            if there:
+                raise DecodeError(self.what, "bytes after the end", self.offset)
+            return None
         if there >= max(need.least, 1) or need.most == 0:
             taken = bytes(memoryview(self._buffer)[: need.most])
             del self._buffer[: len(taken)]  # cheap: a bytearray moves its start

@@ -1,1 +1,5 @@
-"""Evidence, policy, appraisal and the binder."""
+"""Evidence, policy, appraisal and the binder. One folder a kind of hardware; :mod:`.binder` is common to all."""
+
+from privproc.attestation.snp import VerifiedEvidence
+
+__all__ = ["VerifiedEvidence"]

@@ -1,0 +1,250 @@
+"""From a chip's key to AMD: VCEK (or VLEK) <- ASK (or ASVK) <- ARK (AMD 57230, VCEK certificate and KDS interface).
+
+The roots are pinned as whole certificates, by the SHA-256 of their DER, one per product line: so the ARK's own
+signature has nothing to add, and nothing in it is malleable. The levels in the VCEK's extensions are what AMD's key
+service vouches for; :mod:`privproc.attestation.snp.appraisal` demands that the report states the same ones.
+
+Revocation: AMD publishes a list per product line, which it has to reach the caller some other way; a revoked ASK is
+handled by no longer pinning its root, or through the key package.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from privproc.attestation.snp.certificate import MAX_CERTIFICATE, Certificate
+from privproc.attestation.snp.der import OCTET_STRING, Element
+from privproc.attestation.snp.report import Product, SigningKey, Tcb
+from privproc.errors import DecodeError, UntrustedError, UsageError
+from privproc.trust import Earned, check_window
+from privproc.wire import Reader, Writer
+
+__all__ = ["AMD_ROOTS", "Endorsements", "Roots", "VerifiedChain", "verify_chain"]
+
+_AMD = bytes.fromhex("2b060104019c7801")  # 1.3.6.1.4.1.3704.1
+_STRUCT_VERSION = _AMD + b"\x01"
+_PRODUCT_NAME = _AMD + b"\x02"
+_BOOTLOADER, _TEE, _SNP, _MICROCODE, _FMC = (_AMD + b"\x03" + bytes((part,)) for part in (1, 2, 3, 8, 9))
+_HWID = _AMD + b"\x04"
+_CSP_ID = _AMD + b"\x05"
+_IA5_STRING = 0x16
+
+_BASIC_CONSTRAINTS = bytes.fromhex("551d13")
+_KEY_USAGE = bytes.fromhex("551d0f")
+_CA_PATHLEN_0 = bytes.fromhex("30060101ff020100")
+_KEY_CERT_SIGN = (bytes.fromhex("03020104"), bytes.fromhex("03020204"))  # as AMD writes it, and as DER would
+
+_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_PEM_END = b"-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Who is trusted as AMD: SHA-256 (32 bytes) of an ARK certificate's DER, and the product line that it stands for.
+
+    Whatever an application passes other than :data:`AMD_ROOTS` is a place to review. Raises :class:`UsageError` when
+    empty or malformed.
+    """
+
+    pins: tuple[tuple[bytes, Product], ...]
+
+    def __post_init__(self) -> None:
+        if not self.pins or any(len(digest) != 32 for digest, _ in self.pins):
+            raise UsageError("roots are SHA-256 digests of certificates, at least one")
+
+    def product_of(self, ark: bytes) -> Product:
+        """The product line that the ARK certificate (DER) is pinned for. Raises :class:`UntrustedError`."""
+        digest = hashlib.sha256(ark).digest()
+        for pinned, product in self.pins:
+            if pinned == digest:
+                return product
+        raise UntrustedError("ARK certificate is not a pinned root")
+
+
+AMD_ROOTS = Roots(
+    (
+        (bytes.fromhex("69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd"), Product.MILAN),
+        (bytes.fromhex("4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1"), Product.GENOA),
+        (bytes.fromhex("1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a"), Product.TURIN),
+    )
+)
+"""AMD's ARK-Milan, ARK-Genoa and ARK-Turin as its key distribution service gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsements:
+    """The certificates of a report's key, as they travel beside the evidence.
+
+    ``struct { opaque vcek<1..8192>; opaque ask<1..8192>; opaque ark<1..8192>; }``, lengths in 3 bytes; all DER. They
+    authenticate themselves: :func:`verify_chain` decides.
+    """
+
+    vcek: bytes
+    ask: bytes
+    ark: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Endorsements:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(
+            data, "endorsements", lambda r: cls(*(r.vector(3, at_least=1, at_most=MAX_CERTIFICATE) for _ in range(3)))
+        )
+
+    def encode(self) -> bytes:
+        """The bytes of the structure."""
+        writer = Writer()
+        for certificate in (self.vcek, self.ask, self.ark):
+            if not 0 < len(certificate) <= MAX_CERTIFICATE:
+                raise UsageError(f"a certificate has 1 to {MAX_CERTIFICATE} bytes")
+            writer.vector(3, certificate)
+        return writer.done()
+
+    @classmethod
+    def from_kds(cls, vcek: bytes, cert_chain: bytes) -> Endorsements:
+        """From what AMD's key distribution service answers: ``vcek`` in DER, and ``cert_chain`` (ASK, then ARK) in PEM.
+
+        Raises :class:`DecodeError`.
+        """
+        ask, ark = _pem_pair(cert_chain)
+        return cls(vcek, ask, ark)
+
+
+def _pem_pair(text: bytes) -> tuple[bytes, bytes]:
+    found = []
+    for block in text.split(_PEM_BEGIN)[1:]:
+        body, end, _ = block.partition(_PEM_END)
+        try:
+            found.append(binascii.a2b_base64(b"".join(body.split()), strict_mode=True) if end else b"")
+        except binascii.Error:
+            raise DecodeError("PEM", "not base64") from None
+    if len(found) != 2 or not all(found):
+        raise DecodeError("PEM", "not two certificates")
+    return found[0], found[1]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class VerifiedChain(Earned):
+    """What AMD vouches for about one key: made by :func:`verify_chain` only.
+
+    ``product`` line, kind of key, the ``tcb`` that the key belongs to, ``hwid`` of the chip (64 bytes, 8 on Turin;
+    empty for a VLEK), ``csp`` name of the provider (VLEK only, else empty), ``fingerprint``: SHA-256 (32 bytes) of the
+    leaf certificate, for logs of the keys seen. Valid while ``not_before <= at < not_after``: the overlap of the three
+    certificates.
+    """
+
+    product: Product
+    signing_key: SigningKey
+    tcb: Tcb
+    hwid: bytes
+    csp: str
+    fingerprint: bytes
+    not_before: int
+    not_after: int
+    key: ec.EllipticCurvePublicKey = field(repr=False)
+
+
+def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) -> VerifiedChain:
+    """Check the certificates of a report's key (DER) up to a pinned root, at the Unix time ``at``.
+
+    ``vcek`` may be a VLEK, then ``ask`` is the ASVK. Raises :class:`UntrustedError` (root, names or profile),
+    :class:`SignatureError`, :class:`ExpiredError`, :class:`DecodeError` or :class:`UnsupportedError`.
+    """
+    product = roots.product_of(ark)
+    root = Certificate.decode(ark, "ARK certificate")
+    middle = Certificate.decode(ask, "ASK certificate")
+    leaf = Certificate.decode(vcek, "VCEK certificate")
+    signing_key = _kind(leaf, middle, product)
+    chain = (root, middle, leaf)
+    for certificate in chain:
+        check_window(certificate.name, certificate.not_before, certificate.not_after, at)
+    _check_authority(middle)
+    _check_leaf(leaf, product)
+    for authority, certificate in ((root, middle), (middle, leaf)):
+        if certificate.issuer != authority.subject:
+            raise UntrustedError(f"{certificate.name}: issued by another name than its authority's")
+        certificate.check_signature(authority.rsa_key())
+    of_chip = signing_key is SigningKey.VCEK
+    return VerifiedChain._earn(
+        product=product,
+        signing_key=signing_key,
+        tcb=_tcb(leaf, product),
+        hwid=_hwid(leaf, product) if of_chip else b"",
+        csp="" if of_chip else _text(leaf, _CSP_ID),
+        fingerprint=hashlib.sha256(vcek).digest(),
+        not_before=max(certificate.not_before for certificate in chain),
+        not_after=min(certificate.not_after for certificate in chain),
+        key=leaf.p384_key(),
+    )
+
+
+def _kind(leaf: Certificate, middle: Certificate, product: Product) -> SigningKey:
+    names = (leaf.common_name, middle.common_name)
+    if names == ("SEV-VCEK", f"SEV-{product.value}"):
+        return SigningKey.VCEK
+    if names == ("SEV-VLEK", f"SEV-VLEK-{product.value}"):
+        return SigningKey.VLEK
+    raise UntrustedError("names are not those of a VCEK or VLEK of the root's product line")
+
+
+def _check_authority(middle: Certificate) -> None:
+    unknown = any(e.critical for oid, e in middle.extensions.items() if oid not in {_BASIC_CONSTRAINTS, _KEY_USAGE})
+    constraints, usage = (middle.extensions.get(oid) for oid in (_BASIC_CONSTRAINTS, _KEY_USAGE))
+    if unknown or constraints is None or usage is None:
+        raise UntrustedError(f"{middle.name}: not the profile of an authority")
+    if constraints.value != _CA_PATHLEN_0 or usage.value not in _KEY_CERT_SIGN:
+        raise UntrustedError(f"{middle.name}: not an authority for keys of chips")
+
+
+def _check_leaf(leaf: Certificate, product: Product) -> None:
+    if any(extension.critical for extension in leaf.extensions.values()):
+        raise UntrustedError(f"{leaf.name}: a critical extension that is not known")
+    name = _text(leaf, _PRODUCT_NAME).partition("-")[0]  # "Milan-B0" names a stepping too
+    stated = _value(leaf, _STRUCT_VERSION).unsigned(0xFF)
+    if name != product.value or stated != int(product.has_fmc):
+        raise UntrustedError(f"{leaf.name}: for another product line than its root")
+
+
+def _value(leaf: Certificate, oid: bytes) -> Element:
+    return Element.decode(_raw_value(leaf, oid), leaf.name)
+
+
+def _raw_value(leaf: Certificate, oid: bytes) -> bytes:
+    extension = leaf.extensions.get(oid)
+    if extension is None:
+        raise DecodeError(leaf.name, "an extension of AMD's is missing")
+    return extension.value
+
+
+def _text(leaf: Certificate, oid: bytes) -> str:
+    element = _value(leaf, oid)
+    if element.tag != _IA5_STRING or not element.content or not element.content.isascii():
+        raise element.fail("not an IA5String")
+    return element.content.decode("ascii")
+
+
+def _tcb(leaf: Certificate, product: Product) -> Tcb:
+    def level(oid: bytes) -> int:
+        return _value(leaf, oid).unsigned(0xFF)
+
+    return Tcb(
+        fmc=level(_FMC) if product.has_fmc else 0,
+        bootloader=level(_BOOTLOADER),
+        tee=level(_TEE),
+        snp=level(_SNP),
+        microcode=level(_MICROCODE),
+    )
+
+
+def _hwid(leaf: Certificate, product: Product) -> bytes:
+    """AMD puts the bare bytes into the extension; newer certificates wrap them in an OCTET STRING of their own."""
+    value = _raw_value(leaf, _HWID)
+    if len(value) != product.hwid_size:
+        element = Element.decode(value, leaf.name)
+        value = element.content
+        if element.tag != OCTET_STRING or len(value) != product.hwid_size:
+            raise element.fail("hwID of the wrong size")
+    return value

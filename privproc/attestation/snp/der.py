@@ -1,0 +1,109 @@
+"""The little of DER (X.690) that vendors' certificates need, over received bytes that are never re-encoded.
+
+Own code, because an AMD VCEK has serial number 0: ``cryptography`` parses such a certificate with a deprecation warning
+today and announces an exception for a future release. Only the shape of the certificate is read here; keys and
+signatures stay with ``cryptography``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from privproc.errors import DecodeError
+from privproc.wire import Reader
+
+__all__ = ["BIT_STRING", "BOOLEAN", "INTEGER", "OCTET_STRING", "OID", "SEQUENCE", "SET", "Element"]
+
+BOOLEAN = 0x01
+INTEGER = 0x02
+BIT_STRING = 0x03
+OCTET_STRING = 0x04
+OID = 0x06
+SEQUENCE = 0x30
+SET = 0x31
+
+_MULTI_BYTE_TAG = 0x1F
+_LONG_FORM = 0x80
+_LENGTH_BYTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element: ``tag`` (one byte) and the places in ``data`` where it starts, its content starts, and it ends."""
+
+    data: bytes
+    what: str
+    tag: int
+    start: int
+    body: int
+    end: int
+
+    @classmethod
+    def decode(cls, data: bytes, what: str) -> Element:
+        """The one element that ``data`` consists of. Raises :class:`DecodeError`."""
+        return Reader.all(data, what, lambda reader: _read(data, reader))
+
+    @property
+    def content(self) -> bytes:
+        """The bytes after tag and length."""
+        return self.data[self.body : self.end]
+
+    @property
+    def raw(self) -> bytes:
+        """The whole element as it was received."""
+        return self.data[self.start : self.end]
+
+    def fail(self, why: str) -> DecodeError:
+        """A :class:`DecodeError` at this element, to be raised by the caller."""
+        return DecodeError(self.what, why, self.start)
+
+    def children(self) -> list[Element]:
+        """The elements in the content, which they fill exactly. Raises :class:`DecodeError`."""
+        reader = Reader(self.data, self.what, self.body, self.end)
+        found = []
+        while reader.left:
+            found.append(_read(self.data, reader))
+        return found
+
+    def fields(self, *tags: int) -> list[Element]:
+        """The children, which have exactly these tags in this order. Raises :class:`DecodeError`."""
+        found = self.children()
+        if [child.tag for child in found] != list(tags):
+            raise self.fail("not the expected fields")
+        return found
+
+    def unsigned(self, limit: int) -> int:
+        """A minimally encoded INTEGER from 0 to ``limit``. Raises :class:`DecodeError`."""
+        content = self.content
+        if self.tag != INTEGER or not content or content[0] & 0x80:
+            raise self.fail("not an unsigned integer")
+        if len(content) > 1 and content[0] == 0 and not content[1] & 0x80:
+            raise self.fail("integer is not minimal")
+        value = int.from_bytes(content, "big")
+        if value > limit:
+            raise self.fail(f"integer is over {limit}")
+        return value
+
+
+def _read(data: bytes, reader: Reader) -> Element:
+    start = reader.offset
+    tag = reader.u8()
+    if tag & _MULTI_BYTE_TAG == _MULTI_BYTE_TAG:
+        raise reader.fail("tag of several bytes")
+    size = _length(reader)
+    body = reader.offset
+    reader.take(size)
+    return Element(data, reader.what, tag, start, body, reader.offset)
+
+
+def _length(reader: Reader) -> int:
+    first = reader.u8()
+    if first < _LONG_FORM:
+        return first
+    count = first - _LONG_FORM
+    if not 0 < count <= _LENGTH_BYTES:
+        raise reader.fail("indefinite or oversized length")
+    size = int.from_bytes(reader.take(count), "big")
+    if size < _LONG_FORM or size >> (8 * (count - 1)) == 0:
+        raise reader.fail("length is not minimal")
+    return size

@@ -1,0 +1,85 @@
+"""What is valid in a binary message; the reasons are in :mod:`privproc.bhttp`.
+
+Each function returns the rule that is broken, or None: the decoder makes it a DecodeError, the encoder a UsageError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from privproc.http import Fields
+
+__all__ = ["fields_fault", "request_fault"]
+
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # a token, RFC 9110 §5.6.2
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*").fullmatch  # RFC 3986 §3.1
+_AUTHORITY = re.compile(  # RFC 3986 §3.2 without userinfo
+    r"(?:(?:\[[A-Za-z0-9._~!$&'()*+,;=:%-]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]*)?)?"
+).fullmatch
+_PATH = re.compile(r"/[!\"$-~]*").fullmatch  # visible ASCII without "#"
+_HOST_PORT = re.compile(r".+:[0-9]+").fullmatch
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
+_PSEUDO = re.compile(rb":[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
+_VALUE = re.compile(rb"(?:[^\0\r\n\t ](?:[^\0\r\n]*[^\0\r\n\t ])?)?").fullmatch
+_CONTROL_DATA = frozenset({b":method", b":scheme", b":authority", b":path", b":status"})
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+def fields_fault(fields: Iterable[tuple[bytes, bytes]], *, trailers: bool = False) -> str | None:
+    """Names, values and the place of pseudo-fields."""
+    pseudo: set[bytes] | None = None if trailers else set()  # None: their place is past
+    for name, value in fields:
+        if _NAME(name):
+            pseudo = None
+        elif not _PSEUDO(name):
+            return "a field name is not a lower-case token"
+        elif pseudo is None:
+            return "a pseudo-field in trailers, or after a field"
+        elif name in _CONTROL_DATA or name in pseudo:
+            return "a pseudo-field repeats another, or the control data"
+        else:
+            pseudo.add(name)
+        if not _VALUE(value):
+            return "a field value has CR, LF or NUL in it, or white space around it"
+    return None
+
+
+def request_fault(method: str, scheme: str, authority: str, path: str, fields: Fields) -> str | None:
+    """Control data by itself and against ``fields``, which were found valid."""
+    if not _METHOD(method):
+        return "the method is not a token"
+    if not _AUTHORITY(authority):
+        return "the authority has user information or bytes that don't belong"
+    if method == "CONNECT" and not scheme and not path:
+        if not _HOST_PORT(authority):
+            return "CONNECT needs host and port"
+    elif (fault := _target_fault(method, scheme, path, fields)) is not None:
+        return fault
+    return _host_fault(scheme, authority, [value for name, value in fields if name == b"host"])
+
+
+def _target_fault(method: str, scheme: str, path: str, fields: Fields) -> str | None:
+    if not _SCHEME(scheme):
+        return "not a scheme"
+    if not _PATH(path) and not (path == "*" and method == "OPTIONS"):
+        return "the path doesn't start with a slash or has bytes that don't belong"
+    if method == "CONNECT" and all(name != b":protocol" for name, _ in fields):
+        return "CONNECT with a path needs :protocol"
+    return None
+
+
+def _host_fault(scheme: str, authority: str, hosts: list[bytes]) -> str | None:
+    if not hosts:
+        return None
+    host = hosts[0].decode("latin-1")
+    if len(hosts) > 1 or not _AUTHORITY(host):
+        return "not one host"
+    if authority and _normal(scheme, host) != _normal(scheme, authority):
+        return "host differs from the authority"
+    return None
+
+
+def _normal(scheme: str, authority: str) -> str:
+    """Normalised for comparison (RFC 3986 §6.2.3)."""
+    return authority.lower().removesuffix(_DEFAULT_PORT.get(scheme.lower(), ":")).removesuffix(":")

@@ -1,0 +1,163 @@
+"""Prepare, blind, sign, finish and verify (RFC 9474 §4)."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, final
+
+from Crypto.Math.Numbers import Integer
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+from cryptography.hazmat.primitives.hashes import SHA384
+
+from privproc._step import Step
+from privproc.blindrsa import emsa_pss
+from privproc.blindrsa.keys import PublicKey
+from privproc.blindrsa.rawrsa import RawRsaPrivateOp
+from privproc.errors import DecodeError, SignatureError, UsageError
+from privproc.secret import Secret
+
+__all__ = ["PREFIX_SIZE", "PendingSignature", "Variant", "blind", "blind_sign", "message_of", "prepare", "verify"]
+
+PREFIX_SIZE: Final = 32
+"""Bytes that :func:`prepare` puts before the message in the ``RANDOMIZED`` variants."""
+
+_HASH = SHA384()
+
+
+class Variant(Enum):
+    """The named variants of RFC 9474 §5: SHA-384, MGF1 with SHA-384, and what differs.
+
+    A key serves one variant only (§6.2). The deterministic ones need messages that the issuer can't guess (§7.3), such
+    as the nonce of a Privacy Pass token.
+    """
+
+    SHA384_PSS_RANDOMIZED = ("RSABSSA-SHA384-PSS-Randomized", 48, True)
+    """RSABSSA-SHA384-PSS-Randomized: salt of 48 bytes, 32 random bytes before the message."""
+    SHA384_PSSZERO_RANDOMIZED = ("RSABSSA-SHA384-PSSZERO-Randomized", 0, True)
+    """RSABSSA-SHA384-PSSZERO-Randomized: no salt, 32 random bytes before the message."""
+    SHA384_PSS_DETERMINISTIC = ("RSABSSA-SHA384-PSS-Deterministic", 48, False)
+    """RSABSSA-SHA384-PSS-Deterministic: salt of 48 bytes, the message as it is. RFC 9578's type 0x0002."""
+    SHA384_PSSZERO_DETERMINISTIC = ("RSABSSA-SHA384-PSSZERO-Deterministic", 0, False)
+    """RSABSSA-SHA384-PSSZERO-Deterministic: no salt, the message as it is: one signature a message and key."""
+
+    def __init__(self, label: str, salt_size: int, randomized: bool) -> None:
+        self.label = label
+        """The name in RFC 9474."""
+        self.salt_size = salt_size
+        """Bytes of the PSS salt: 48 or 0."""
+        self.randomized = randomized
+        """Whether :func:`prepare` adds a random prefix."""
+        self._padding = PSS(mgf=MGF1(_HASH), salt_length=salt_size)
+
+
+def prepare(variant: Variant, message: bytes) -> bytes:
+    """``message``, in the ``RANDOMIZED`` variants after 32 random bytes (RFC 9474 §4.1).
+
+    What is signed and verified, and goes to the verifier, is the prepared message.
+    """
+    return os.urandom(PREFIX_SIZE) + message if variant.randomized else message
+
+
+def message_of(variant: Variant, prepared: bytes) -> bytes:
+    """The message in a prepared one (RFC 9474 §4.5), to be read after :func:`verify`.
+
+    Raises :class:`DecodeError` when the prefix of a ``RANDOMIZED`` variant is not all there.
+    """
+    if not variant.randomized:
+        return prepared
+    if len(prepared) < PREFIX_SIZE:
+        raise DecodeError("prepared message", f"{PREFIX_SIZE} bytes wanted, {len(prepared)} there")
+    return prepared[PREFIX_SIZE:]
+
+
+def verify(variant: Variant, key: PublicKey, prepared: bytes, signature: bytes) -> None:
+    """RSASSA-PSS-VERIFY (RFC 8017 §8.1.2) of ``signature``, ``key.size`` bytes, over the prepared message.
+
+    Raises :class:`SignatureError` unless it holds, with a salt of exactly the variant's size, and is the one encoding
+    of a number below the modulus: a token that can be written in two ways could be spent twice.
+    """
+    if not key._in_range(signature):
+        raise SignatureError("blind RSA: signature's size or range")
+    try:
+        key._openssl.verify(signature, prepared, variant._padding, _HASH)
+    except InvalidSignature:
+        raise SignatureError("blind RSA: signature") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Blinded:
+    variant: Variant
+    key: PublicKey
+    prepared: bytes
+    inverse: Secret  # of the blinding factor, key.size bytes
+
+
+@final
+class PendingSignature(Step[_Blinded]):
+    """A message waits for its blind signature. Made by :func:`blind`, left once by :meth:`finish`."""
+
+    __slots__ = ()
+
+    def finish(self, blind_signature: bytes) -> bytes:
+        """Finalize (RFC 9474 §4.4): the unblinded signature, ``key.size`` bytes, verified.
+
+        Raises :class:`DecodeError` when ``blind_signature`` isn't ``key.size`` bytes of a number below the modulus, and
+        :class:`SignatureError` when it doesn't sign the blinded message. The inverse is wiped either way.
+        """
+        state = self._take()
+        key = state.key
+        try:
+            if not key._in_range(blind_signature):
+                raise DecodeError("blind signature", f"not {key.size} bytes of a number below the modulus")
+            inverse = Integer.from_bytes(state.inverse.expose())
+            signature = (Integer.from_bytes(blind_signature) * inverse % key._n).to_bytes(key.size)
+        finally:
+            state.inverse.wipe()
+        verify(state.variant, key, state.prepared, signature)
+        return signature
+
+
+def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, PendingSignature]:
+    """Blind (RFC 9474 §4.2): the blinded message, ``key.size`` bytes for the issuer, and the step that awaits it.
+
+    Raises :class:`DecodeError` when the message or the blinding factor isn't coprime with the modulus: then the key is
+    no honest one, and a blinded message would show the issuer a factor in common.
+    """
+    factor = Integer.random_range(min_inclusive=1, max_exclusive=key._n)
+    return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), factor)
+
+
+def _derand_blind(
+    variant: Variant, key: PublicKey, prepared: bytes, salt: bytes, factor: Integer | int
+) -> tuple[bytes, PendingSignature]:
+    """:func:`blind` with the given salt and blinding factor ``r`` (its inverse is what the vectors call ``inv``)."""
+    n, factor = key._n, Integer(factor)
+    message = Integer.from_bytes(emsa_pss.encode(prepared, key.n.bit_length() - 1, salt))
+    try:
+        # The product has an inverse exactly if both have one: one inversion, of a random number, tests both.
+        both = (message * factor % n).inverse(n)
+    except ValueError:
+        raise DecodeError("RSA public key", "has a factor in common with the message or the blind") from None
+    blinded = message * pow(factor, key._e, n) % n
+    inverse = Secret((both * message % n).to_bytes(key.size))
+    return blinded.to_bytes(key.size), PendingSignature(_Blinded(variant, key, prepared, inverse))
+
+
+def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
+    """BlindSign (RFC 9474 §4.3): the blind signature, ``size`` bytes, over ``blinded``, as many.
+
+    Raises :class:`DecodeError` when ``blinded`` isn't ``size`` bytes of a number below the modulus. Raises
+    :class:`UsageError` when the private operation gave a wrong result: nothing is released, since one faulty
+    signature can disclose the key (§7.1). That is never the peer's doing; take the key out of service.
+    """
+    key = op.public_key
+    if not key._in_range(blinded):
+        raise DecodeError("blinded message", f"not {key.size} bytes of a number below the modulus")
+    signature = op.apply(blinded)
+    if not key._in_range(signature) or not hmac.compare_digest(key._power(signature), blinded):
+        raise UsageError("RSA private operation: wrong result, not released")
+    return signature

@@ -1,0 +1,62 @@
+"""What both ends can do from the server's Finished on: name the leaf, export, and compute the binder.
+
+The exporter secret covers ClientHello to the server's Finished (RFC 8446 §7.1), so the server can make evidence before
+the client's Finished arrives, and both ends have the same value.
+"""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+
+from privproc._step import Step
+from privproc.attestation.binder import EXPORTER_LABEL, EXPORTER_LENGTH, Binding, Direction, exporter_context
+from privproc.errors import SpentError, UsageError
+from privproc.ratls import openssl
+from privproc.secret import Secret
+
+__all__ = ["Handshaken"]
+
+
+class Handshaken(Step[SSL.Connection]):
+    """Base of the steps after the server's Finished. Looking doesn't spend the step; after it is spent, nor looks."""
+
+    __slots__ = ("_leaf",)
+
+    def __init__(self, connection: SSL.Connection, leaf: bytes) -> None:
+        super().__init__(connection)
+        self._leaf = leaf
+
+    @property
+    def leaf(self) -> bytes:
+        """The DER of the server's certificate."""
+        return self._leaf
+
+    def export(self, label: bytes, context: bytes, length: int) -> Secret:
+        """TLS-Exporter (RFC 8446 §7.5): 1 to 12240 bytes under a label of 1 to 249 bytes, else UsageError."""
+        return openssl.export(self._look(), label, context, length)
+
+    def binding(self, *, role: str, th1: bytes, announcement: bytes, sequence: int = 0) -> Binding:
+        """The binder's first stage for this session: gives the nonces for the server's devices.
+
+        ``role`` (not empty), ``th1`` (48 bytes) and ``announcement`` as in docs/protocol.md §2; ``sequence`` (uint32)
+        counts the attestations of the session. Raises :class:`UsageError` for a field of the wrong size.
+        """
+        if not 0 <= sequence < 1 << 32:
+            raise UsageError("sequence is a uint32")
+        context = exporter_context(Direction.SERVER_TO_CLIENT, sequence, th1)
+        return Binding(
+            direction=Direction.SERVER_TO_CLIENT,
+            sequence=sequence,
+            role=role,
+            th1=th1,
+            exporter=self.export(EXPORTER_LABEL, context, EXPORTER_LENGTH),
+            leaf=self._leaf,
+            peer=b"",  # the client has no certificate
+            announcement=announcement,
+        )
+
+    def _look(self) -> SSL.Connection:
+        try:
+            return self._state[0]
+        except IndexError:
+            raise SpentError(type(self).__name__) from None

@@ -1,0 +1,289 @@
+"""The messages of privproc/1, byte for byte (docs/protocol.md §4 and §5). Integers are big-endian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, Self
+
+from privproc.errors import UnsupportedError, UsageError
+from privproc.wire import Reader, Writer
+
+__all__ = [
+    "HANDLE_LENGTH",
+    "OPEN_SIZE",
+    "VERSION",
+    "Continue",
+    "Continued",
+    "EvidenceFormat",
+    "Forward",
+    "Offer",
+    "Open",
+    "Opened",
+]
+
+VERSION = 1
+HANDLE_LENGTH = 32
+OPEN_SIZE = 2048
+"""Every Open has this many bytes, by its padding field: room for a ClientHello with an ML-KEM-768 share."""
+
+_NAME_LIMIT = 255
+_ITEMS_LIMIT = 16
+_PART_LIMIT = 1 << 18
+_RECORDS_LIMIT = 1 << 24
+
+
+class EvidenceFormat(IntEnum):
+    """Formats of evidence (uint16)."""
+
+    SEV_SNP = 1
+
+
+def _text(reader: Reader) -> str:
+    data = reader.vector(4, 1, _NAME_LIMIT)
+    if not data.isascii() or not all(0x21 <= byte <= 0x7E for byte in data):
+        raise reader.fail("names are visible ASCII")
+    return data.decode("ascii")
+
+
+def _items(reader: Reader, size: int) -> tuple[bytes, ...]:
+    count = reader.u16()
+    if not 1 <= count <= _ITEMS_LIMIT:
+        raise reader.fail(f"list of {count} items")
+    return tuple(reader.vector(4, size, size) for _ in range(count))
+
+
+def _write_items(writer: Writer, items: tuple[bytes, ...]) -> None:
+    writer.uint(2, len(items))
+    for item in items:
+        writer.vector(4, item)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What the device asks an enclave for; hashed into ``th1`` from its exact bytes::
+
+    struct {
+        uint16 version = 1;
+        opaque role<1..255>, log<1..255>, namespace<1..255>;    uint32 lengths, visible ASCII
+        List<uint16> formats;                                   uint16 count, then uint32 length and item
+        uint8 device_required;                                  0 or 1
+        opaque policy_id[32];
+        opaque nonce[32];
+        List<Suite> suites;                                     items of uint16 kem, kdf, aead
+        opaque client_hello<1..2^18>;                           uint32 length
+        opaque padding<0..2048>;                                uint32 length, zeros; fills Open to 2048 bytes
+    } Open;
+    """
+
+    role: str
+    log: str
+    namespace: str
+    formats: tuple[int, ...]
+    device_required: bool
+    policy_id: bytes
+    nonce: bytes
+    suites: tuple[tuple[int, int, int], ...]
+    client_hello: bytes
+
+    SIZE: ClassVar[int] = OPEN_SIZE
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`; :class:`UnsupportedError` for another version."""
+        if len(data) >= 2 and int.from_bytes(data[:2], "big") != VERSION:
+            raise UnsupportedError(f"Open of version {int.from_bytes(data[:2], 'big')}")
+        return Reader.all(data, "Open", cls._read)
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        reader.u16()
+        role, log, namespace = _text(reader), _text(reader), _text(reader)
+        formats = tuple(int.from_bytes(item, "big") for item in _items(reader, 2))
+        device_required = reader.u8()
+        if device_required > 1:
+            raise reader.fail("device_required is 0 or 1")
+        policy_id, nonce = reader.take(32), reader.take(32)
+        suites = tuple(
+            (int.from_bytes(item[:2], "big"), int.from_bytes(item[2:4], "big"), int.from_bytes(item[4:], "big"))
+            for item in _items(reader, 6)
+        )
+        client_hello = reader.vector(4, 1, _PART_LIMIT)
+        padding = reader.vector(4)
+        if any(padding):
+            raise reader.fail("padding is not zero")
+        if reader.offset != cls.SIZE:
+            raise reader.fail(f"{reader.offset} bytes instead of {cls.SIZE}")
+        return cls(role, log, namespace, formats, bool(device_required), policy_id, nonce, suites, client_hello)
+
+    def encode(self) -> bytes:
+        """Always :data:`OPEN_SIZE` bytes; :class:`UsageError` when the parts don't fit."""
+        writer = Writer().uint(2, VERSION)
+        for name in (self.role, self.log, self.namespace):
+            writer.vector(4, name.encode("ascii"))
+        _write_items(writer, tuple(item.to_bytes(2, "big") for item in self.formats))
+        writer.uint(1, self.device_required).raw(self.policy_id).raw(self.nonce)
+        suites = (b"".join(part.to_bytes(2, "big") for part in suite) for suite in self.suites)
+        _write_items(writer, tuple(suites))
+        used = writer.vector(4, self.client_hello).done()
+        if len(used) + 4 > self.SIZE:
+            raise UsageError(f"Open needs {len(used) + 4} bytes, over {self.SIZE}")
+        return Writer().raw(used).vector(4, bytes(self.SIZE - len(used) - 4)).done()
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What the gateway passes to the enclave: an opaque digest of the outer exchange, and Open as it came::
+
+    struct {
+        opaque package[48];
+        opaque outer[48];
+        opaque open[2048];
+    } Forward;
+    """
+
+    package: bytes
+    outer: bytes
+    open: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(data, "Forward", lambda reader: cls(reader.take(48), reader.take(48), reader.take(OPEN_SIZE)))
+
+    def encode(self) -> bytes:
+        """2144 bytes."""
+        return self.package + self.outer + self.open
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The enclave's answer to Open; everything in it is covered by the evidence or by ``th2``::
+
+    struct {
+        opaque flight<1..2^18>;             the server's TLS flight; uint32 lengths
+        opaque announcement<1..2^18>;       the session's first one-time key
+        uint16 format;
+        opaque evidence<1..2^18>;
+        uint16 count;                       devices, at most 16
+        Device devices[count];              uint32 length, then uint16 type || evidence
+    } Offer;
+    """
+
+    flight: bytes
+    announcement: bytes
+    format: int
+    evidence: bytes
+    devices: tuple[tuple[int, bytes], ...] = ()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(data, "Offer", cls._read)
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        flight, announcement = reader.vector(4, 1, _PART_LIMIT), reader.vector(4, 1, _PART_LIMIT)
+        kind, evidence = reader.u16(), reader.vector(4, 1, _PART_LIMIT)
+        count = reader.u16()
+        if count > _ITEMS_LIMIT:
+            raise reader.fail(f"{count} devices")
+        items = [reader.vector(4, 2, _PART_LIMIT) for _ in range(count)]
+        devices = tuple((int.from_bytes(item[:2], "big"), item[2:]) for item in items)
+        return cls(flight, announcement, kind, evidence, devices)
+
+    def encode(self) -> bytes:
+        """The wire form."""
+        writer = Writer().vector(4, self.flight).vector(4, self.announcement)
+        writer.uint(2, self.format).vector(4, self.evidence)
+        _write_items(writer, tuple(kind.to_bytes(2, "big") + evidence for kind, evidence in self.devices))
+        return writer.done()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The gateway's first answer. What the host staples authenticates itself::
+
+    struct {
+        opaque handle[32];
+        opaque offer<1..2^18>;              uint32 lengths
+        opaque endorsements<0..2^18>;       the chain of the hardware's key
+        opaque log_proof<0..2^18>;          the ledger's proof of the measurement
+    } Opened;
+    """
+
+    handle: bytes
+    offer: bytes
+    endorsements: bytes
+    log_proof: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(data, "Opened", cls._read)
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        handle, offer = reader.take(HANDLE_LENGTH), reader.vector(4, 1, _PART_LIMIT)
+        return cls(handle, offer, reader.vector(4, 0, _PART_LIMIT), reader.vector(4, 0, _PART_LIMIT))
+
+    def encode(self) -> bytes:
+        """The wire form."""
+        writer = Writer().raw(self.handle).vector(4, self.offer)
+        return writer.vector(4, self.endorsements).vector(4, self.log_proof).done()
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """TLS records of a session that is open already::
+
+    struct {
+        opaque handle[32];
+        uint64 offset;                      bytes of records sent before, in all
+        opaque mac[48];
+        opaque records<1..2^24>;            uint32 length
+    } Continue;
+    """
+
+    handle: bytes
+    offset: int
+    mac: bytes
+    records: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(data, "Continue", cls._read)
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        return cls(reader.take(HANDLE_LENGTH), reader.u64(), reader.take(48), reader.vector(4, 1, _RECORDS_LIMIT))
+
+    def encode(self) -> bytes:
+        """The wire form."""
+        return Writer().raw(self.handle).uint(8, self.offset).raw(self.mac).vector(4, self.records).done()
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The enclave's TLS records, and the handle that replaces the one used up::
+
+    struct {
+        opaque handle[32];
+        opaque records<0..2^24>;            uint32 length
+    } Continued;
+    """
+
+    handle: bytes
+    records: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(
+            data, "Continued", lambda reader: cls(reader.take(HANDLE_LENGTH), reader.vector(4, 0, _RECORDS_LIMIT))
+        )
+
+    def encode(self) -> bytes:
+        """The wire form."""
+        return Writer().raw(self.handle).vector(4, self.records).done()

@@ -1,0 +1,42 @@
+"""The transcript: one running hash over every layer (docs/protocol.md §2). What is not in it is not protected by it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from privproc.secret import Secret
+from privproc.tagged import LABEL, lp, tagged_hash
+
+__all__ = ["CONTINUE_EXPORT", "OUTER_EXPORT", "attested", "continuation_mac", "opened", "outer"]
+
+OUTER_EXPORT = LABEL + b"outer"
+"""Context of the HPKE export (32 bytes) that keeps the relay from computing ``outer``."""
+
+CONTINUE_EXPORT = LABEL + b"continue"
+"""Context of the HPKE export (48 bytes) of the first exchange that authenticates the later ones."""
+
+
+def outer(key_config: bytes, suite: bytes, enc: bytes, exported: Secret, token: bytes, pop: bytes) -> bytes:
+    """The OHTTP exchange and the token, as an opaque digest (48 bytes).
+
+    ``suite`` is ``uint16 kem, kdf, aead``; ``exported`` the 32 bytes for :data:`OUTER_EXPORT`; ``token`` the encoded
+    token and ``pop`` its statement of the proof key.
+    """
+    return tagged_hash("outer", key_config, suite, enc, exported.expose(), token, pop)
+
+
+def opened(package: bytes, outer_digest: bytes, open_message: bytes) -> bytes:
+    """``th1`` (48 bytes): package, outer exchange and the exact bytes of Open."""
+    return tagged_hash("open", package, outer_digest, open_message)
+
+
+def attested(th1: bytes, report_data: bytes, evidence: bytes) -> bytes:
+    """``th2`` (48 bytes): ``th1``, the hardware-signed field and the evidence that the enclave wrote."""
+    return tagged_hash("attested", th1, report_data, hashlib.sha384(evidence).digest())
+
+
+def continuation_mac(key: Secret, handle: bytes, offset: int, enc: bytes, records: bytes) -> bytes:
+    """What (48 bytes) ties a later exchange to the first one: its handle, place in the stream, ``enc`` and records."""
+    fields = (LABEL + b"continue", handle, offset.to_bytes(8, "big"), enc, hashlib.sha384(records).digest())
+    return hmac.digest(key.expose(), b"".join(map(lp, fields)), "sha384")

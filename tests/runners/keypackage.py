@@ -1,0 +1,33 @@
+"""Copies of a key package and what is demanded of them; the digest that is agreed upon, or the refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from privproc.keypackage import Grid, Seen, SignerKey, agree
+
+
+def run(case) -> None:
+    copies = [(copy["source"], bytes.fromhex(copy["data"])) for copy in case["copies"]]
+    seen = case["seen"] and Seen(case["seen"]["epoch"], bytes.fromhex(case["seen"]["digest"]))
+
+    def check():
+        return agree(
+            copies,
+            signers=[SignerKey(bytes.fromhex(public)) for public in case["signers"]],
+            purpose=case["purpose"],
+            grid=Grid(case["grid"]["origin"], case["grid"]["length"]),
+            threshold=case["threshold"],
+            seen=seen,
+            at=case["at"],
+        )
+
+    if case.expect:
+        with pytest.raises(case.expect):
+            check()
+        return
+    agreed = check()
+    assert agreed.seen == Seen(case["epoch"], case.hex("digest"))
+    assert agreed.package.digest == case.hex("digest")
+    package = agreed.package.package
+    assert agreed.content.get(at=package.not_before) == case.hex("content")

@@ -1,0 +1,32 @@
+"""A proof of the log and what is demanded of it; the logged digest and its end, or the refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from privproc.ledger import Checkpoint, LogPolicy, NoteKey, Proof, verify
+
+
+def run(case) -> None:
+    policy, floor = case["policy"], case["floor"]
+    data = case["proof"].encode()
+    demanded = {name: case[name] for name in ("namespace", "role", "minimum_version", "at")}
+
+    def check():
+        log = LogPolicy(
+            NoteKey.parse(policy["key"]),
+            tuple(map(NoteKey.parse, policy["witnesses"])),
+            policy["threshold"],
+            policy["max_age"],
+        )
+        head = Checkpoint(log.key.name, floor["size"], bytes.fromhex(floor["root"]))
+        return verify(data, log=log, floor=head, **demanded)
+
+    if case.expect:
+        with pytest.raises(case.expect):
+            check()
+        return
+    logged = check()
+    logged.confirm(case.hex("digest"), at=case["at"])
+    assert logged.not_after == case["not_after"]
+    assert Proof.decode(data).encode() == data

@@ -1,0 +1,32 @@
+"""RFC 9577 A.1: challenges, their digest, and what the authenticator signs."""
+
+from __future__ import annotations
+
+import pytest
+
+from privproc.errors import UnsupportedError
+from privproc.tokens import GREASE, Token, TokenChallenge
+
+
+def run(case) -> None:
+    signed = case.hex("token_authenticator_input")
+    token_type = int(case["token_type"], 16)
+    if case.expect is UnsupportedError:
+        assert token_type in GREASE
+        for decode in (Token.decode, TokenChallenge.decode):
+            with pytest.raises(UnsupportedError):
+                decode(signed)
+        return
+    assert case.expect is None
+    origins = case.hex("origin_info").decode()
+    challenge = TokenChallenge(
+        token_type,
+        case.hex("issuer_name").decode(),
+        case.hex("redemption_context"),
+        tuple(origins.split(",")) if origins else (),
+    )
+    assert TokenChallenge.decode(challenge.encode()) == challenge
+    token = Token(case.hex("nonce"), challenge.digest, case.hex("token_key_id"), bytes(256))
+    assert token.token_type == token_type
+    assert token.authenticator_input == signed
+    assert Token.decode(signed + bytes(256)) == token

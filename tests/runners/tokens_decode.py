@@ -1,0 +1,41 @@
+"""Single bytes or texts that one decoder of the token layer must refuse, or must pass over."""
+
+from __future__ import annotations
+
+import pytest
+
+from privproc import httpauth
+from privproc.tokens import (
+    BLIND_RSA,
+    IssuerDirectory,
+    OfferedChallenge,
+    Token,
+    TokenChallenge,
+    TokenKey,
+    TokenRequest,
+    decode_offers,
+)
+
+DECODERS = {
+    "Token": Token.decode,
+    "TokenChallenge": TokenChallenge.decode,
+    "TokenRequest": TokenRequest.decode,
+    "token key": lambda data: TokenKey(BLIND_RSA, data),
+    "issuer directory": IssuerDirectory.decode,
+    "Authorization": Token.from_authorization,
+    "WWW-Authenticate": httpauth.decode_challenges,
+    "offer": lambda data: OfferedChallenge.decode(httpauth.Auth.decode(data)),
+}
+
+
+def run(case) -> None:
+    data = case["text"].encode() if "text" in case else case.hex("data")
+    if case["what"] == "offers":
+        assert case.expect is None
+        assert len(decode_offers(data, origin=case["origin"])) == case["accepted"]
+    elif case.expect is None:
+        DECODERS[case["what"]](data)
+    else:
+        with pytest.raises(case.expect) as raised:
+            DECODERS[case["what"]](data)
+        assert type(raised.value) is case.expect

@@ -1,0 +1,301 @@
+"""Signed key packages: one copy, and agreement of several sources."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privproc import cose
+from privproc.errors import (
+    DecodeError,
+    ExpiredError,
+    PolicyError,
+    SignatureError,
+    UnsupportedError,
+    UntrustedError,
+    UsageError,
+)
+from privproc.keypackage import (
+    TYPE,
+    Agreed,
+    Grid,
+    Package,
+    Seen,
+    Signer,
+    SignerKey,
+    VerifiedPackage,
+    agree,
+    seal,
+    verify,
+)
+from privproc.secret import Secret
+from privproc.tagged import tagged_hash
+from privproc.trust import Trusted
+from tests.codec import check_codec, check_contract
+
+GRID = Grid(1_800_000_000, 86_400)
+AT = GRID.start(5) + 10
+SIGNER = Signer(Secret(hashlib.sha256(b"test signer").digest()))
+OTHER = Signer(Secret(hashlib.sha256(b"other signer").digest()))
+
+
+def package(epoch: int = 5, *, content: bytes = b"content", previous: bytes = bytes(48), purpose: str = "gateway"):
+    return Package(purpose, epoch, GRID.start(epoch), GRID.start(epoch + 1), previous, content)
+
+
+def sealed(epoch: int = 5, signer: Signer = SIGNER, **fields) -> bytes:
+    return seal(package(epoch, **fields), signer)
+
+
+def check(data: bytes, *, signers=(SIGNER.public,), purpose: str = "gateway", at: int = AT) -> VerifiedPackage:
+    return verify(data, signers=signers, purpose=purpose, grid=GRID, at=at)
+
+
+def settle(*copies: bytes, threshold: int = 2, seen: Seen | None = None, at: int = AT, purpose: str = "gateway"):
+    named = [(f"source {i}", data) for i, data in enumerate(copies)]
+    return agree(named, signers=[SIGNER.public], purpose=purpose, grid=GRID, threshold=threshold, seen=seen, at=at)
+
+
+@given(
+    st.text(min_size=1, max_size=16),
+    st.integers(0, (1 << 48) - 1),
+    st.integers(0, (1 << 48) - 1),
+    st.sampled_from([b"", bytes(48)]),
+    st.binary(max_size=50),
+)
+def test_package_codec(purpose, epoch, time, previous, content) -> None:
+    value = Package(purpose, epoch, time, time, previous, content)
+    check_codec(Package.decode, value.encode(), reencode=Package.encode)
+    assert Package.decode(value.encode()) == value
+
+
+@given(st.binary(max_size=80))
+def test_bytes_in_contract(data: bytes) -> None:
+    check_contract(Package.decode, data)
+    check_contract(check, data)
+    signed = cose.sign1(data, {cose.KID: SIGNER.public.kid, cose.TYP: TYPE}, SIGNER._key).encode()
+    check_contract(check, signed)
+
+
+@given(st.integers(0), st.integers(0, 7))
+def test_every_flipped_bit_is_refused(place: int, bit: int) -> None:
+    data = bytearray(sealed())
+    data[place % len(data)] ^= 1 << bit
+    with pytest.raises((DecodeError, SignatureError, UntrustedError, UnsupportedError, PolicyError)):
+        check(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {1: 2},
+        {1: True},
+        {2: ""},
+        {2: "x" * 65},
+        {2: b"gateway"},
+        {3: -1},
+        {3: 1 << 48},
+        {3: True},
+        {4: "0"},
+        {5: None},
+        {6: bytes(47)},
+        {6: "x"},
+        {7: "content"},
+        {7: None},
+        {8: 0},
+    ],
+    ids=str,
+)
+def test_fields_of_a_package_are_checked(change) -> None:
+    fields = dict(cose.decode(package().encode(), "test")) | change
+    error = UnsupportedError if 1 in change else DecodeError
+    with pytest.raises(error):
+        Package.decode(cose.encode(fields))
+    with pytest.raises(DecodeError):
+        Package.decode(cose.encode(list(fields)))
+
+
+def test_encoding_what_would_be_refused_is_the_callers_mistake() -> None:
+    for wrong in (package(purpose=""), package(previous=b"x"), package(content=None)):  # type: ignore[arg-type]
+        with pytest.raises(UsageError):
+            seal(wrong, SIGNER)
+
+
+def test_verified() -> None:
+    data = sealed()
+    verified = check(data)
+    message = cose.Sign1.decode(data)
+    assert verified.package == package()
+    assert verified.received == data
+    assert verified.digest == tagged_hash("package", message.protected, message.payload)
+    assert message.headers == {cose.ALG: cose.EDDSA, cose.KID: SIGNER.public.kid, cose.TYP: TYPE}
+    check_codec(check, data)
+    with pytest.raises(UsageError):
+        VerifiedPackage(package(), verified.digest, data)
+
+
+def test_a_package_counts_from_one_epoch_ahead_to_its_end() -> None:
+    check(sealed(), at=GRID.start(4))
+    check(sealed(), at=GRID.start(6) - 1)
+    for at in (GRID.start(4) - 1, GRID.start(6)):
+        with pytest.raises(ExpiredError):
+            check(sealed(), at=at)
+
+
+def test_the_window_is_the_epochs() -> None:
+    start, end = GRID.start(5), GRID.start(6)
+    for window in ((start + 1, end), (start, end - 1), (start, end + 1), (start + 1, end + 1), (0, 1 << 47)):
+        with pytest.raises(PolicyError, match="window"):
+            check(seal(Package("gateway", 5, *window, b"", b""), SIGNER))
+
+
+def test_the_header_is_exactly_this() -> None:
+    payload, kid = package().encode(), SIGNER.public.kid
+    for headers, error in (
+        ({cose.KID: kid}, DecodeError),
+        ({cose.TYP: TYPE}, DecodeError),
+        ({cose.KID: kid, cose.TYP: TYPE, "more": 1}, DecodeError),
+        ({cose.KID: kid, cose.TYP: TYPE.upper()}, PolicyError),
+        ({cose.KID: kid, cose.TYP: None}, PolicyError),
+        ({cose.KID: kid[:-1], cose.TYP: TYPE}, UntrustedError),
+        ({cose.KID: None, cose.TYP: TYPE}, UntrustedError),
+    ):
+        with pytest.raises(error):
+            check(cose.sign1(payload, headers, SIGNER._key).encode())
+
+
+def test_what_is_expected_is_needed() -> None:
+    for expected in ({"signers": []}, {"purpose": ""}):
+        with pytest.raises(UsageError):
+            check(sealed(), **expected)
+    with pytest.raises(UntrustedError):
+        check(sealed(), signers=[OTHER.public])
+    with pytest.raises(PolicyError, match="purpose"):
+        check(sealed(), purpose="issuer")
+    assert check(sealed(), signers=[OTHER.public, SIGNER.public])
+
+
+def test_agreed() -> None:
+    data = sealed()
+    agreed = settle(data, data, b"junk", sealed(4))
+    assert agreed.package == check(data)
+    assert agreed.sources == ("source 0", "source 1")
+    assert agreed.seen == Seen(5, agreed.package.digest)
+    assert isinstance(agreed.content, Trusted)
+    assert agreed.content.digest == agreed.package.digest
+    assert agreed.content.get(at=AT) == b"content"
+    with pytest.raises(UsageError):
+        Agreed(agreed.package, agreed.content, agreed.seen, agreed.sources)
+
+
+def test_content_opens_inside_its_window_only() -> None:
+    agreed = settle(sealed(), sealed(), at=GRID.start(4))
+    for at in (GRID.start(5) - 1, GRID.start(6)):
+        with pytest.raises(ExpiredError):
+            agreed.content.get(at=at)
+    assert agreed.content.get(at=GRID.start(5)) == b"content"
+
+
+def test_threshold_and_names() -> None:
+    data = sealed()
+    assert settle(data, threshold=1)
+    for copies, threshold in (((data,), 2), ((data, data), 3), ((data, sealed(4)), 2), ((), 1)):
+        with pytest.raises(UntrustedError):
+            settle(*copies, threshold=threshold)
+    with pytest.raises(UsageError):
+        settle(data, threshold=0)
+    with pytest.raises(UsageError):
+        agree(
+            [("a", data), ("a", data)],
+            signers=[SIGNER.public],
+            purpose="gateway",
+            grid=GRID,
+            threshold=1,
+            seen=None,
+            at=AT,
+        )
+
+
+def test_split_view_whatever_the_count() -> None:
+    one, two = sealed(), sealed(content=b"other")
+    with pytest.raises(UntrustedError, match="two packages"):
+        settle(one, one, one, two, threshold=1)
+    with pytest.raises(UntrustedError, match="two packages"):
+        settle(sealed(6), sealed(6), one, two, threshold=1)
+
+
+def test_the_most_telling_error_when_no_copy_verifies() -> None:
+    for copies, at, error in (
+        ((sealed(), sealed()), GRID.start(6), ExpiredError),
+        ((b"", b"\0"), AT, DecodeError),
+        ((sealed(purpose="issuer"),), AT, PolicyError),
+        ((sealed(signer=OTHER), sealed(signer=OTHER)), AT, UntrustedError),
+        ((sealed(), b""), GRID.start(6), UntrustedError),
+    ):
+        with pytest.raises(error) as caught:
+            settle(*copies, at=at)
+        assert caught.type is error
+
+
+def test_memory() -> None:
+    five = sealed()
+    seen = settle(five, five).seen
+    assert settle(five, five, seen=seen).seen == seen
+    following = sealed(6, previous=seen.digest)
+    newer = settle(following, following, seen=seen).seen
+    assert newer.epoch == 6
+    for copies, memory, why in (
+        (five, newer, "rolled back"),
+        (sealed(content=b"other"), seen, "second"),
+        (sealed(6), seen, "continue"),
+        (sealed(6, previous=b""), seen, "continue"),
+    ):
+        with pytest.raises(UntrustedError, match=why):
+            settle(copies, copies, seen=memory)
+    # Over a gap the chain can't be checked, but nothing that was seen is followed by a first package.
+    later = GRID.start(7)
+    assert settle(sealed(7), sealed(7), seen=seen, at=later)
+    first = sealed(7, previous=b"")
+    with pytest.raises(UntrustedError, match="first"):
+        settle(first, first, seen=seen, at=later)
+    remembered = settle(first, first, at=later).seen
+    assert settle(first, first, seen=remembered, at=later).seen == remembered
+
+
+def test_one_signer_an_epoch() -> None:
+    data = [("a", sealed()), ("b", sealed(signer=OTHER))]
+    keys = [SIGNER.public, OTHER.public]
+    with pytest.raises(UntrustedError, match="two packages"):
+        agree(data, signers=keys, purpose="gateway", grid=GRID, threshold=1, seen=None, at=AT)
+
+
+def test_grid() -> None:
+    assert GRID.epoch(at=GRID.origin) == 0
+    assert GRID.epoch(at=GRID.start(7) - 1) == 6
+    assert GRID.epoch(at=GRID.start(7)) == 7
+    with pytest.raises(UsageError):
+        GRID.epoch(at=GRID.origin - 1)
+    for origin, length in ((-1, 1), (0, 0)):
+        with pytest.raises(UsageError):
+            Grid(origin, length)
+
+
+def test_keys_are_opaque_and_checked() -> None:
+    seed = hashlib.sha256(b"test signer").digest()
+    assert seed.hex() not in repr(SIGNER)
+    assert SIGNER.public.kid == hashlib.sha256(SIGNER.public.public).digest()
+    assert Signer.generate().public != Signer.generate().public
+    for act in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(UsageError):
+            act(SIGNER)
+    for wrong in (lambda: Signer(Secret(bytes(31))), lambda: SignerKey(bytes(31))):
+        with pytest.raises(UsageError):
+            wrong()
+    for epoch, digest in ((-1, bytes(48)), (0, b"")):
+        with pytest.raises(UsageError):
+            Seen(epoch, digest)

@@ -1,0 +1,68 @@
+"""The host, which sees every byte that goes into and out of the enclave, and the enclave with its model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from privproc.session import AwaitingRequest, Enclave
+from tests.world.amd import FakeChip
+from tests.world.model import summarise
+from tests.world.wire import Wire
+
+MEASUREMENT = hashlib.sha384(b"the summariser's image").digest()
+
+
+class Machine:
+    """An enclave on a processor: the only thing that reaches the report device is the enclave's own code."""
+
+    def __init__(self, wire: Wire, enclave: Enclave, chip: FakeChip, measurement: bytes = MEASUREMENT) -> None:
+        self._wire = wire
+        self.enclave = enclave
+        self.chip = chip
+        self.measurement = measurement
+        self.report_fields: dict[str, object] = {}
+        self.sessions: dict[int, AwaitingRequest] = {}
+
+    def report(self, report_data: bytes) -> bytes:
+        return self.chip.report(measurement=self.measurement, report_data=report_data, **self.report_fields)
+
+    def open(self, session: int, forward: bytes, at: int) -> bytes:
+        self._wire.see("enclave", forward)
+        opening = self.enclave.open(forward, at=at)
+        offer, self.sessions[session] = opening.attest(self.report(opening.report_data))
+        return offer
+
+    def receive(self, session: int, records: bytes, at: int) -> bytes:
+        question, reply = self.sessions.pop(session).receive(records, at=at)
+        self._wire.see("enclave", question)
+        out = b""
+        for piece in summarise(question.decode("utf-8", "replace")):
+            self._wire.see("enclave", piece.encode())
+            out += reply.send(piece.encode())
+        return out + reply.finish()
+
+
+class Host:
+    """Runs machines and staples what authenticates itself. Every attribute may be replaced by a hostile one."""
+
+    def __init__(self, wire: Wire, machine: Machine, log_proof: Callable[[int], bytes]) -> None:
+        self._wire = wire
+        self.machine = machine
+        self.log_proof = log_proof
+        self._count = 0
+
+    def open(self, forward: bytes, *, at: int) -> tuple[int, bytes, bytes, bytes]:
+        self._count += 1
+        offer = self.machine.open(self._count, self._wire.cross("host → enclave", forward), at)
+        offer = self._wire.cross("enclave → host", offer)
+        endorsements = self._wire.cross("host: endorsements", self.machine.chip.endorsements.encode())
+        log_proof = self._wire.cross("host: log proof", self.log_proof(at))
+        self._wire.see("host", forward, offer, endorsements, log_proof)
+        return self._count, self._wire.cross("host → gateway", offer), endorsements, log_proof
+
+    def receive(self, session: int, records: bytes, *, at: int) -> bytes:
+        records = self._wire.cross("host → enclave", records)
+        answer = self._wire.cross("enclave → host", self.machine.receive(session, records, at))
+        self._wire.see("host", records, answer)
+        return answer

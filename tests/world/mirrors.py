@@ -1,0 +1,26 @@
+"""The CDN: independently operated mirrors that serve what was published."""
+
+from __future__ import annotations
+
+from privproc.http import Request, Response
+from tests.world.wire import Wire
+
+NAMES = ("mirror-a.example", "mirror-b.example", "mirror-c.example")
+PATH = "/privproc/1/directory"
+
+
+class Mirrors:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.served: dict[str, bytes] = {}
+
+    def publish(self, data: bytes) -> None:
+        self.served = dict.fromkeys(NAMES, data)
+
+    def handle(self, request: Request) -> Response:
+        self._wire.see("cdn", request.url.encode(), *(b"%s: %s" % line for line in request.fields))
+        if request.method != "GET" or request.path != PATH or request.authority not in self.served:
+            return Response(404)
+        data = self._wire.cross(f"cdn → device ({request.authority})", self.served[request.authority])
+        self._wire.see("cdn", data)
+        return Response(200, ((b"content-type", b"application/octet-stream"),), data)
