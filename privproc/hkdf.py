@@ -18,6 +18,8 @@ def extract(algorithm: str, salt: bytes, ikm: bytes) -> bytes:
 
 def expand(algorithm: str, prk: bytes, info: bytes, length: int) -> bytes:
     """HKDF-Expand (RFC 5869 §2.3): ``length`` bytes, at most 255 blocks of the hash, else :class:`UsageError`."""
+    if length <= SIZES[algorithm]:  # what key schedules ask for
+        return hmac.digest(prk, info + b"\1", algorithm)[:length]
     blocks = -(-length // SIZES[algorithm])
     if blocks > 255:
         raise UsageError(f"HKDF-Expand gives at most {255 * SIZES[algorithm]} bytes")

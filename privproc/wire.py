@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from privproc.errors import DecodeError, LimitError, PeerError, UsageError
+from privproc.errors import DecodeError, LimitError, UsageError
 
 __all__ = ["Feed", "Need", "Parser", "Reader", "Writer", "bounded", "encode_varint"]
 
@@ -194,7 +194,7 @@ class Feed(Generic[E]):
         self.offset = 0
         self._parser = parser
         self._buffer = bytearray()
-        self._error: PeerError | None = None
+        self._error: BaseException | None = None
         self._need: Need | None = None
 
     def receive(self, data: bytes, *, last: bool = False) -> list[E]:
@@ -203,12 +203,12 @@ class Feed(Generic[E]):
         Raises what the parser raises for bad bytes, :class:`DecodeError` for truncated or trailing ones.
         """
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # else each call would add its frames, and what they hold
         self._buffer += data
         events: list[E] = []
         try:
             self._run(events, last=last)
-        except PeerError as error:
+        except BaseException as error:  # a bug of the parser's must not read as a clean end later
             self._error = error
             self._buffer.clear()
             self._parser.close()

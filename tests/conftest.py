@@ -52,3 +52,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("vendors' evidence (shared/vectors) is not here; it is other projects' data and not distributed")
     return SHARED
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Long values, and those that differ from run to run, are named by their argument."""
+    long = isinstance(val, bytes) or (isinstance(val, int) and abs(val) >> 64)
+    return argname if long else None

@@ -315,10 +315,15 @@ def test_id_block_expected() -> None:
     Scene(GENOA, policy=replace(strict_policy(GENOA), id_block=block), report=report).appraise()
 
 
+def test_any_chip_is_said_out_loud() -> None:
+    policy = strict_policy(GENOA, any_chip=True)
+    assert Scene(OTHER_GENOA, policy=policy).appraise().chip_id == OTHER_GENOA.hwid
+
+
 def test_either_rules() -> None:
     """A rule that leaves a bit open takes both values; the fixed bits stay fixed."""
-    guest = replace(STRICT_GUEST, **dict.fromkeys(STRICT_GUEST.__slots__, Rule.EITHER))
-    platform = replace(STRICT_PLATFORM, **dict.fromkeys(STRICT_PLATFORM.__slots__, Rule.EITHER))
+    guest = replace(STRICT_GUEST, **dict.fromkeys(STRICT_GUEST._places, Rule.EITHER))
+    platform = replace(STRICT_PLATFORM, **dict.fromkeys(STRICT_PLATFORM._places, Rule.EITHER))
     for value in (bit(17), GUEST_POLICY | bit(16) | bit(21)):
         guest.check(value)
     for value in (bit(5), 0xFF):

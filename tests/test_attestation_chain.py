@@ -453,14 +453,16 @@ def test_contract_of_bytes(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "wanted"),
-        (b"\x30", "wanted"),
+        (b"", "truncated"),
+        (b"\x30", "truncated"),
+        (b"\x30\x82\1", "truncated|minimal"),
+        (b"\x30\x82\1\0", "truncated"),
         (b"\x1f\x01\x00", "several bytes"),
         (b"\x30\x80\0\0", "indefinite"),
         (b"\x30\x84\0\0\0\0", "oversized"),
         (b"\x30\x81\x7f" + bytes(127), "not minimal"),
         (b"\x30\x82\0\x80" + bytes(128), "not minimal"),
-        (b"\x30\x02\0", "wanted"),
+        (b"\x30\x02\0", "truncated"),
         (b"\x30\0\0", "trailing"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import fields, replace
 from typing import Any
@@ -28,7 +29,7 @@ from privproc.attestation.snp import (
 from privproc.errors import DecodeError, PolicyError, UnsupportedError, UsageError
 from privproc.tagged import tagged_hash
 from tests.codec import check_codec, check_contract
-from tests.world.amd import FakeAmd, strict_policy
+from tests.world.amd import GUEST_POLICY, FakeAmd, strict_policy
 
 AT = 1_780_000_000
 GENOA, TURIN, MILAN = (FakeAmd.generate(p, AT).chip() for p in (Product.GENOA, Product.TURIN, Product.MILAN))
@@ -61,9 +62,9 @@ def policies(draw: st.DrawFn) -> Policy:
     name = st.text(st.characters(max_codepoint=127), min_size=1, max_size=255)
     return Policy(
         floors=tuple(draw(floors(product)) for product in products),
-        guest=draw(st.builds(GuestRules, **{item.name: rule for item in fields(GuestRules)})),
+        guest=draw(st.builds(GuestRules, **dict.fromkeys(GuestRules._places, rule))),
         minimum_abi=draw(st.tuples(byte, byte)),
-        platform=draw(st.builds(PlatformRules, **{item.name: rule for item in fields(PlatformRules)})),
+        platform=draw(st.builds(PlatformRules, **dict.fromkeys(PlatformRules._places, rule))),
         vmpl=draw(st.integers(0, 3)),
         host_data=draw(st.binary(min_size=32, max_size=32)),
         id_block=replace(
@@ -240,6 +241,20 @@ def test_chips_that_are_none(hwids: tuple[bytes, ...]) -> None:
 def test_providers_that_are_none(csp: str) -> None:
     with pytest.raises(UsageError):
         Provider(csp)
+
+
+def test_rules_name_their_fields() -> None:
+    for rules in (STRICT_GUEST, STRICT_PLATFORM):
+        assert [item.name for item in fields(rules) if item.init] == list(rules._places)
+
+
+def test_copies_are_whole() -> None:
+    for made in (copy.copy(POLICY), copy.deepcopy(POLICY)):
+        assert made == POLICY
+        assert made.id == POLICY.id
+        made.guest.check(GUEST_POLICY)
+        with pytest.raises(PolicyError):
+            made.platform.check(0)
 
 
 def test_floor_of_a_line() -> None:

@@ -186,9 +186,9 @@ def lenient(real: Real, report: Report, **changes: Any) -> Policy:
                 report_version=real.version,
             ),
         ),
-        guest=replace(STRICT_GUEST, **dict.fromkeys(STRICT_GUEST.__slots__, Rule.EITHER)),
+        guest=replace(STRICT_GUEST, **dict.fromkeys(STRICT_GUEST._places, Rule.EITHER)),
         minimum_abi=(0, 0),
-        platform=replace(STRICT_PLATFORM, **dict.fromkeys(STRICT_PLATFORM.__slots__, Rule.EITHER)),
+        platform=replace(STRICT_PLATFORM, **dict.fromkeys(STRICT_PLATFORM._places, Rule.EITHER)),
         vmpl=0,
         host_data=bytes(32),
         id_block=replace(

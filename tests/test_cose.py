@@ -72,11 +72,54 @@ def test_a_flipped_bit_is_refused_or_another_value(value, data) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["61ff", "a16200", "a16161", "a1f500", "a1410000", "a18000", "a1f93c0000", "1c", "1f", "ff", "fc", "f8f4", "f4f4"],
+    [
+        "1800",
+        "190017",
+        "1a00000100",
+        "1b0000000000010000",
+        "5800",
+        "9800",
+        "b800",
+        "c000",
+        "f7",
+        "5f00ff",
+        "19ff",
+        "61ff",
+        "a16200",
+        "a16161",
+        "a1f500",
+        "a1410000",
+        "a18000",
+        "a1f93c0000",
+        "1c",
+        "1f",
+        "ff",
+        "fc",
+        "f8f4",
+        "f4f4",
+    ],
     ids=lambda data: data,
 )
 def test_refused(data: str) -> None:
     with pytest.raises(DecodeError):
+        read(bytes.fromhex(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("1c" + "00" * 16, "reserved"),
+        ("1f" + "00" * 128, "reserved"),
+        ("19ff", "truncated"),
+        ("5bffffffffffffffff", "truncated"),
+        ("9bffffffffffffffff", "truncated"),
+        ("a100", "truncated"),
+        ("c10000", "tag"),
+        ("e0", "simple"),
+    ],
+)
+def test_refused_for_this(data: str, why: str) -> None:
+    with pytest.raises(DecodeError, match=why):
         read(bytes.fromhex(data))
 
 
@@ -137,6 +180,16 @@ def test_sign_and_verify(key) -> None:
     ):
         with pytest.raises(SignatureError):
             changed.verify(key.public_key())
+
+
+def test_an_es384_signature_has_one_length() -> None:
+    message = sign1(b"payload", {}, EC)
+    while message.signature[48]:
+        message = sign1(b"payload", {}, EC)
+    message.verify(EC.public_key())
+    without_zero = message.signature[:48] + message.signature[49:]
+    with pytest.raises(SignatureError):
+        Sign1(message.protected, message.payload, without_zero).verify(EC.public_key())
 
 
 def test_the_key_decides_the_algorithm() -> None:

@@ -294,7 +294,7 @@ class TestRing:
             assert {entry.key_id for entry in configs.entries} == published
             assert KeyConfigs.decode(configs.encode()) == configs
         assert ring.find(1, Kem.X25519_SHA256, at=699).key_id == 1
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="no key is valid"):
             ring.configs(at=1300)
 
     def test_each_kem_has_its_newest(self):

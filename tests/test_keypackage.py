@@ -104,7 +104,7 @@ def test_every_flipped_bit_is_refused(place: int, bit: int) -> None:
         {4: "0"},
         {5: None},
         {6: bytes(47)},
-        {6: "x"},
+        {6: ""},
         {7: "content"},
         {7: None},
         {8: 0},

@@ -24,7 +24,7 @@ from privproc.ledger.checkpoint import (
     NoteSignature,
     cosigned_message,
 )
-from privproc.ledger.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
+from privproc.ledger.merkle import EMPTY_ROOT, leaf_hash, node_hash, verify_consistency, verify_inclusion
 from tests.codec import check_codec, check_contract
 from tests.world.ledger import Ledger, Party, consistency, path, root
 
@@ -123,6 +123,15 @@ def test_short_consistency_proofs() -> None:
             verify_consistency(size, root(leaves[:size]), 8, root(leaves), [])
 
 
+def test_proofs_that_are_too_long_for_their_trees() -> None:
+    a, b, c, d = (leaf_hash(leaf) for leaf in LEAVES[:4])
+    with pytest.raises(SignatureError, match="too long"):
+        verify_inclusion(a, 0, 1, [b], node_hash(b, a))
+    old, new = node_hash(d, node_hash(c, a)), node_hash(d, node_hash(c, node_hash(a, b)))
+    with pytest.raises(SignatureError, match="too long"):
+        verify_consistency(3, old, 4, new, [a, b, c, d])
+
+
 def test_hashes_of_wrong_lengths_do_not_add_up() -> None:
     leaves = [leaf_hash(leaf) for leaf in LEAVES]
     left, right = consistency(3, leaves)[:2]
@@ -168,6 +177,8 @@ def test_notes_bytes_in_contract(data: bytes) -> None:
         "— a QUFBQUE=\r",
         "- a QUFBQUE=",
         "— QUFBQUE=",
+        "—",
+        "a QUFBQUE=",
         "—  QUFBQUE=",
         "— a+b QUFBQUE=",
         "— a  QUFBQUE=",
@@ -187,7 +198,11 @@ def test_malformed_lines(line: str) -> None:
 def test_note_bounds() -> None:
     line = "— a QUFBQUE=\n"
     assert len(Note.decode(f"text\n\n{line * 64}".encode()).signatures) == 64
-    for data in (f"text\n\n{line * 65}".encode(), b"a" * (MAX_NOTE + 1), b"\xff\n\n", f"te\txt\n\n{line}".encode()):
+    longest = f"\n\n{line}".encode().rjust(MAX_NOTE, b"a")
+    assert Note.decode(longest).encode() == longest
+    with pytest.raises(DecodeError, match="more than"):
+        Note.decode(b"a" + longest)
+    for data in (f"text\n\n{line * 65}".encode(), line.encode(), b"\xff\n\n", f"te\txt\n\n{line}".encode()):
         with pytest.raises(DecodeError):
             Note.decode(data)
 
@@ -279,6 +294,7 @@ def test_checkpoint_codec(size: int, head: bytes, extensions: list[str]) -> None
         ["log", "٣", "x"],
         ["log", str(1 << 63), "x"],
         ["log", "9" * 20, "x"],
+        ["log", "9" * 5000, "x"],
         ["log", "1", "AAAA"],
         ["log", "1", "x", *["extension"] * 17],
         ["log\r", "1", "x"],
@@ -361,18 +377,22 @@ def test_proof_codec(index: int, hashes: list[bytes], extra: bytes, checkpoint: 
         "c2sp.org/tlog-proof@v1\nextra QQ==",
         "c2sp.org/tlog-proof@v1\nextra " + "QUFB" * 2000 + "\nindex 0",
         "c2sp.org/tlog-proof@v1\nindex ",
+        "c2sp.org/tlog-proof@v1\n0",
         "c2sp.org/tlog-proof@v1\nindex 00",
         "c2sp.org/tlog-proof@v1\nindex 0\nQUFB",
         "c2sp.org/tlog-proof@v1\nindex 0" + ("\n" + "A" * 43 + "=") * 64,
         "c2sp.org/tlog-proof@v1\nindex 0\né",
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_malformed_proofs(head: str) -> None:
     with pytest.raises(DecodeError):
         Proof.decode(f"{head}\n\ncheckpoint".encode())
-    with pytest.raises(DecodeError):
-        Proof.decode(head.encode() + b"\n\n" + b"x" * (MAX_NOTE + 20000))
+
+
+def test_proofs_are_bounded() -> None:
+    with pytest.raises(DecodeError, match="more than"):
+        Proof.decode(Proof(0, (), bytes(MAX_NOTE + 20000)).encode())
 
 
 def test_a_published_proof(shared) -> None:
@@ -506,6 +526,7 @@ def test_policies_are_checked(world: Ledger) -> None:
         (log, (*witnesses, twin), 2, DAY),
         (log, (*witnesses, own), 2, DAY),
         (log, (log,), 1, DAY),
+        (log, (Party("another.example", ED25519).key,), 1, DAY),
         (witnesses[0], witnesses[1:], 1, DAY),
         (log, witnesses, 2, 0),
     ):

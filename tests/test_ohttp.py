@@ -46,6 +46,8 @@ from privproc.ohttp import (
     decode_date,
     encode_date,
     problem_for,
+    request_overhead,
+    response_overhead,
 )
 from privproc.ohttp.client import _derand_begin
 from privproc.ohttp.problems import BLANK, DATE, MAX_PROBLEM, MEDIA_TYPE, OHTTP_KEY, TABLE
@@ -105,9 +107,9 @@ class TestExchange:
     def test_there_and_back(self, suite):
         wire, pending, responder = exchange(suite)
         size = max(suite.aead.Nk, suite.aead.Nn)
-        assert len(wire) == 7 + suite.kem.Nenc + len(b"question") + 16
+        assert len(wire) == request_overhead(suite) + len(b"question") == 7 + suite.kem.Nenc + len(b"question") + 16
         reply = responder.seal(b"answer")
-        assert len(reply) == size + len(b"answer") + 16
+        assert len(reply) == response_overhead(suite) + len(b"answer") == size + len(b"answer") + 16
         assert pending.finish(reply) == b"answer"
 
     @given(st.binary(max_size=200), st.binary(max_size=200))
@@ -510,6 +512,24 @@ class TestReplay:
     def test_capacity(self):
         with pytest.raises(UsageError):
             ReplayWindow(0)
+
+    def test_check_and_insertion_are_one(self):
+        class Seen(set):
+            def __contains__(self, digest):
+                assert window._lock.locked()
+                return super().__contains__(digest)
+
+            def add(self, digest):
+                assert window._lock.locked()
+                super().add(digest)
+
+        window = ReplayWindow(2)
+        window._seen = Seen()
+        window.admit(self.key(1), at=1, until=2)
+        assert not window._lock.locked()
+        with pytest.raises(ReplayError):
+            window.admit(self.key(1), at=1, until=2)
+        assert not window._lock.locked()
 
     def test_of_racing_threads_one_is_admitted(self):
         window, admitted, start = ReplayWindow(100), [], threading.Barrier(8)

@@ -218,7 +218,15 @@ def block(extensions):
 
 
 def client_hello(
-    changes=(), *, legacy=b"\x03\x03", suites=b"\x13\x02", compression=b"\0", session=b"", kind=b"\1", twice=False
+    changes=(),
+    *,
+    legacy=b"\x03\x03",
+    suites=b"\x13\x02",
+    compression=b"\0",
+    session=b"",
+    kind=b"\1",
+    twice=False,
+    tail=b"",
 ):
     extensions = {kind: data for kind, data in (EXTENSIONS | dict(changes)).items() if data is not None}
     body = (
@@ -229,13 +237,15 @@ def client_hello(
         + vec(1, compression)
         + vec(2, block(extensions) * (1 + twice))
     )
-    return kind + vec(3, body)
+    return kind + vec(3, body + tail)
 
 
-def server_hello(changes=(), *, legacy=b"\x03\x03", compression=b"\0", session=b"", kind=b"\2", suite=b"\x13\x02"):
+def server_hello(
+    changes=(), *, legacy=b"\x03\x03", compression=b"\0", session=b"", kind=b"\2", suite=b"\x13\x02", tail=b""
+):
     extensions = {kind: data for kind, data in (CHOSEN | dict(changes)).items() if data is not None}
     body = legacy + bytes(32) + vec(1, session) + suite + compression + vec(2, block(extensions))
-    return kind + vec(3, body)
+    return kind + vec(3, body + tail)
 
 
 # --- the honest run ---------------------------------------------------------------------------------------------------
@@ -614,7 +624,8 @@ def ticket_of_ours():
     with pytest.raises(SSL.WantReadError):
         peer.connection.recv(1)
     session = peer.connection.get_session()
-    peer.connection.shutdown()  # else OpenSSL takes the session for a broken one
+    enclave.close()  # without close_notify OpenSSL takes a session for a broken one, at either end
+    peer.connection.shutdown()
     peer.new().set_session(session)
     hello = peer.take()
     assert 41 in ratls.ClientHello.decode(hello).extensions
@@ -1013,6 +1024,7 @@ def test_client_without_our_signature_algorithm():
         (client_hello(session=bytes(33)), DecodeError),
         (client_hello(kind=b"\2"), DecodeError),
         (client_hello() + b"\0", DecodeError),
+        (client_hello(tail=b"\0"), DecodeError),
     ],
 )
 def test_client_hello_profile(hello, expected):
@@ -1063,6 +1075,7 @@ def test_client_hello_records():
         (server_hello(session=bytes(33)), DecodeError),
         (server_hello(kind=b"\1"), DecodeError),
         (server_hello() + b"\0", DecodeError),
+        (server_hello(tail=b"\0"), DecodeError),
     ],
 )
 def test_server_hello_profile(hello, expected):

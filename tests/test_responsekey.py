@@ -240,6 +240,7 @@ DK = (32).to_bytes(4, "big") + hpke.PrivateKey.generate(SUITE.kem).public_key.en
         (DK + b"\0\0\xff\xff" + bytes(4096 - 40), "wanted"),
         (b"\0\0\0\x1f" + bytes(4092), "public key"),
     ],
+    ids=["not padded", "padding", "no key", "length", "short key"],
 )
 def test_a_request_of_the_wrong_shape_inside_is_refused(plaintext, why):
     one_time, wire = plaintext_request(plaintext)

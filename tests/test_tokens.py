@@ -68,12 +68,12 @@ HOUR = 3600
 
 
 def _private_keys() -> tuple[PrivateKey, PrivateKey]:
-    """Two keys whose truncated ids differ."""
+    """Two keys whose truncated ids differ, the larger modulus first: the second signs in its range."""
     first = PrivateKey.generate()
     second = PrivateKey.generate()
     while TokenKey.of(second.public_key).truncated_id == TokenKey.of(first.public_key).truncated_id:
         second = PrivateKey.generate()
-    return first, second
+    return (first, second) if first.public_key.n > second.public_key.n else (second, first)
 
 
 FIRST, SECOND = _private_keys()

@@ -18,7 +18,8 @@ from typing import TypeVar
 from privproc import session
 from privproc.errors import PrivprocError
 from privproc.responsekey import AnswerData
-from tests.world.hostile import RUNS
+from privproc.tagged import lp
+from tests.world.hostile import RUNS, question_left
 from tests.world.relay import ROUTE
 from tests.world.world import ACCOUNT, ADDRESS, ROLE, World
 
@@ -41,7 +42,7 @@ class Log:
         elapsed = (time.perf_counter() - started) * 1000
         sizes = self._device_bytes(self._world.wire.crossings[crossed:])
         self._number += 1
-        print(f"{self._number:2}. {text:<68} {sizes:>21} {elapsed:8.1f} ms")
+        print(f"{self._number:2}. {text:<68} {sizes:>25} {elapsed:8.1f} ms")
         return result
 
     @staticmethod
@@ -62,7 +63,8 @@ def request(world: World, question: bytes) -> session.Reply:
     )
     response = log.step("first round trip: relay, gateway, enclave and back", lambda: world.send(first))
     attested = log.step(
-        "appraise the evidence: session, hardware, firmware, policy, ledger", lambda: opening.finish(response, at=world.at)
+        "appraise the evidence: session, hardware, firmware, policy, ledger",
+        lambda: opening.finish(response, at=world.at),
     )
     second, answer = log.step(
         "seal the question to the enclave's one-time key, inside TLS", lambda: attested.ask(question, at=world.at)
@@ -80,8 +82,8 @@ def views(world: World, question: bytes, reply: session.Reply) -> Iterator[list[
         "the device's address": [ADDRESS],
         "the account": [ACCOUNT],
         "the token as it is spent": [b"PrivateToken token="],
-        "the role that is asked for": [b"\0" + ROLE.encode()],
-        "the enclave's measurement": [reply.evidence.measurement],
+        "the role that is asked for": [b"\0\1" + lp(ROLE.encode())],
+        "the evidence": [reply.evidence.measurement],
         "the question": [line for line in question.splitlines() if len(line) >= 8] or [question],
         "the answer": [line for line in reply.content.splitlines() if line],
     }
@@ -102,7 +104,7 @@ def hostile() -> bool:
     for run in RUNS:
         world = World(int(time.time()))
         ending = run.ending(world)
-        sent = "question sent" if run.question_left(world) else "nothing sent"
+        sent = "question sent" if question_left(world) else "nothing sent"
         rows.append([run.name, ending, sent, "as it must" if run.ended_well(world, ending) else "WRONG"])
     print("\n".join(table(["hostile run", "ends in", "user bytes", "verdict"], rows)))
     return all(row[-1] == "as it must" for row in rows)

@@ -33,7 +33,7 @@ EXPORTER_LENGTH = 32
 REPORT_DATA_LENGTH = 64
 
 _TAG = b"privproc/1 bind\0"
-_SUPPORTED_DEVICES = 1 << 16
+_MOST = 0xFFFF
 
 
 class Direction(Enum):
@@ -48,7 +48,7 @@ def exporter_context(direction: Direction, sequence: int, th1: bytes) -> bytes:
 
     ``sequence`` (uint32) counts attestations in the session, ``th1`` (48 bytes) is the transcript so far.
     """
-    return tagged_hash("ctx", direction.value, sequence.to_bytes(4, "big"), _sized("th1", th1, 48))
+    return tagged_hash("ctx", direction.value, _uint32(sequence), _sized("th1", th1, 48))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Binding:
             "pre",
             self.direction.value,
             self.role.encode(),
-            self.sequence.to_bytes(4, "big"),
+            _uint32(self.sequence),
             _sized("th1", self.th1, 48),
             _sized("exporter value", self.exporter.expose(), EXPORTER_LENGTH),
             hashlib.sha256(self.leaf).digest(),
@@ -87,16 +87,24 @@ class Binding:
         )
 
     def device_nonce(self, index: int) -> bytes:
-        """The nonce (32 bytes) that device ``index`` (a GPU, a switch) must sign."""
+        """The nonce (32 bytes) that device ``index`` (uint16; a GPU, a switch) must sign."""
+        if not 0 <= index <= _MOST:
+            raise UsageError("devices are counted in uint16")
         return hashlib.sha256(lp(b"privproc/1 dev") + lp(self.pre) + index.to_bytes(2, "big")).digest()
 
     def report_data(self, devices: Sequence[tuple[int, bytes]]) -> bytes:
         """The 64 bytes for the hardware report. ``devices``: type (uint16) and evidence of each device, in order."""
-        if len(devices) >= _SUPPORTED_DEVICES:
-            raise UsageError("too many devices")
+        if len(devices) > _MOST or not all(0 <= kind <= _MOST for kind, _ in devices):
+            raise UsageError("devices and their types are counted in uint16")
         items = [kind.to_bytes(2, "big") + hashlib.sha384(evidence).digest() for kind, evidence in devices]
         dev = len(items).to_bytes(2, "big") + b"".join(map(lp, items))
         return _TAG + tagged_hash("bind", self.pre, dev)
+
+
+def _uint32(sequence: int) -> bytes:
+    if not 0 <= sequence < 1 << 32:
+        raise UsageError("sequence is a uint32")
+    return sequence.to_bytes(4, "big")
 
 
 def _sized(what: str, value: bytes, size: int) -> bytes:

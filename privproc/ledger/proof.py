@@ -64,8 +64,8 @@ class Proof:
         what = "log proof"
         if len(data) > _MAX_PROOF:
             raise DecodeError(what, f"more than {_MAX_PROOF} bytes")
-        head, found, checkpoint = data.partition(b"\n\n")
-        if not found or not checkpoint:
+        head, _, checkpoint = data.partition(b"\n\n")
+        if not checkpoint:
             raise DecodeError(what, "no checkpoint")
         try:
             magic, *lines = head.decode("ascii").split("\n")

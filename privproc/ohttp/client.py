@@ -22,6 +22,7 @@ from privproc.ohttp._exchange import (
     nonce_size,
     request_info,
     response_cipher,
+    response_overhead,
     sendable,
 )
 from privproc.secret import Secret
@@ -99,8 +100,8 @@ class PendingResponse(Step[_Pending]):
         """
         suite, enc, secret = self._take()
         size = nonce_size(suite.aead)
-        bounded("encapsulated response", len(wire), size + MAX_MESSAGE + suite.aead.Nt)
-        if len(wire) < size + suite.aead.Nt:
+        bounded("encapsulated response", len(wire), response_overhead(suite) + MAX_MESSAGE)
+        if len(wire) < response_overhead(suite):
             raise DecodeError("encapsulated response", "too short", len(wire))
         cipher, iv = response_cipher(suite, enc, secret.expose(), wire[:size])
         secret.wipe()

@@ -14,6 +14,7 @@ from privproc.ohttp._exchange import (
     ExchangeStep,
     nonce_size,
     request_info,
+    request_overhead,
     response_cipher,
     sendable,
 )
@@ -54,9 +55,9 @@ class Gateway:
         key_id, kem, kdf, aead = HEADER.unpack_from(wire)
         key = self._ring.find(key_id, kem, at=at)
         suite = key.suite(kdf, aead)
-        start = HEADER.size + suite.kem.Nenc
-        if len(wire) < start + suite.aead.Nt:
+        if len(wire) < request_overhead(suite):
             raise DecodeError("encapsulated request", "too short", len(wire))
+        start = HEADER.size + suite.kem.Nenc
         header, enc = wire[: HEADER.size], wire[HEADER.size : start]
         context = setup_recipient(suite, key.private, enc, request_info(header))
         # Any buffer will do for the cipher; the view spares a copy of the body.

@@ -69,7 +69,7 @@ class Problem:
         return cls(
             kind if isinstance(kind, str) else BLANK,
             title if isinstance(title, str) else "",
-            status if type(status) is int and 100 <= status <= 599 else None,
+            status if isinstance(status, int) and 100 <= status <= 599 else None,
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final, NoReturn, final
 
 from OpenSSL import SSL
 
+from privproc._step import Unique
 from privproc.errors import DecodeError, PeerError, UsageError
 from privproc.ratls import openssl
 from privproc.secret import Secret
@@ -92,7 +93,7 @@ _FEED: Final = 1 << 16
 
 
 @final
-class Channel:
+class Channel(Unique):
     """A TLS 1.3 session whose peer is known. Made by ``Established.release`` and ``Attesting.finish`` only.
 
     After an error the session is dead: state FAILED, and every later call raises the same error. Not thread-safe.
@@ -198,6 +199,3 @@ class Channel:
 
     def __repr__(self) -> str:
         return f"<Channel {self._state.name}>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("a Channel can't be copied or pickled")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final, NoReturn, final
+from typing import Final, final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
+from privproc._step import Unique
 from privproc.errors import DecodeError, UsageError
 from privproc.ratls import openssl
 from privproc.ratls.bound import Handshaken
@@ -33,7 +34,7 @@ _MAX_CLIENT_FLIGHT: Final = 1 << 12  # room for Finished (80 bytes here); what f
 
 
 @final
-class Identity:
+class Identity(Unique):
     """A server's key and self-signed certificate, for any number of sessions. ``leaf`` is the certificate's DER.
 
     Nobody reads the certificate's fields: the evidence commits to its hash. ``not_after`` (Unix seconds) tells the
@@ -81,9 +82,6 @@ class Identity:
 
     def __repr__(self) -> str:
         return f"<Identity until {self.not_after}>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("an Identity can't be copied or pickled")
 
 
 def accept(identity: Identity, client_hello: bytes, group: Group) -> tuple[bytes, Attesting]:

@@ -20,7 +20,11 @@ def removed(function: Callable[..., Any], fragment: str, instead: str = "pass") 
     if source.count(fragment) != 1:
         raise ValueError(f"{target.__qualname__}: fragment occurs {source.count(fragment)} times")
     scope: dict[str, Any] = {}
-    exec(compile("from __future__ import annotations\n" + source.replace(fragment, instead), "<removed>", "exec"), target.__globals__, scope)  # noqa: S102
+    exec(
+        compile("from __future__ import annotations\n" + source.replace(fragment, instead), "<removed>", "exec"),
+        target.__globals__,
+        scope,
+    )
     changed = getattr(scope[target.__name__], "__func__", scope[target.__name__])
     original = target.__code__
     target.__code__ = changed.__code__

@@ -1,8 +1,8 @@
 """An X.509 certificate as AMD issues them: what the chain check reads, and nothing more (RFC 5280 §4.1).
 
 Names and algorithms are compared as the bytes that were received. The signature scheme of every certificate of the
-hierarchy is RSASSA-PSS with SHA-384, MGF1-SHA-384 and a salt of 48 bytes (AMD 57230, "VCEK certificate format"); seen
-in two encodings, with and without the trailer field, which has a default value.
+hierarchy is RSASSA-PSS with SHA-384, MGF1-SHA-384 and a salt of 48 bytes; AMD writes it in two encodings, with and
+without the trailer field, which has a default value.
 """
 
 from __future__ import annotations

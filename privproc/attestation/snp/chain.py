@@ -4,8 +4,8 @@ The roots are pinned as whole certificates, by the SHA-256 of their DER, one per
 signature has nothing to add, and nothing in it is malleable. The levels in the VCEK's extensions are what AMD's key
 service vouches for; :mod:`privproc.attestation.snp.appraisal` demands that the report states the same ones.
 
-Revocation: AMD publishes a list per product line, which it has to reach the caller some other way; a revoked ASK is
-handled by no longer pinning its root, or through the key package.
+Not read here: the revocation lists that AMD publishes per product line (for its ASKs and ASVKs). Who needs them checks
+them beside this, or passes roots without that line.
 """
 
 from __future__ import annotations

@@ -7,10 +7,9 @@ signatures stay with ``cryptography``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from privproc.errors import DecodeError
-from privproc.wire import Reader
 
 __all__ = ["BIT_STRING", "BOOLEAN", "INTEGER", "OCTET_STRING", "OID", "SEQUENCE", "SET", "Element"]
 
@@ -27,8 +26,7 @@ _LONG_FORM = 0x80
 _LENGTH_BYTES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element: ``tag`` (one byte) and the places in ``data`` where it starts, its content starts, and it ends."""
 
     data: bytes
@@ -41,7 +39,10 @@ class Element:
     @classmethod
     def decode(cls, data: bytes, what: str) -> Element:
         """The one element that ``data`` consists of. Raises :class:`DecodeError`."""
-        return Reader.all(data, what, lambda reader: _read(data, reader))
+        element = _read(data, what, 0, len(data))
+        if element.end != len(data):
+            raise DecodeError(what, f"{len(data) - element.end} trailing bytes", element.end)
+        return element
 
     @property
     def content(self) -> bytes:
@@ -59,10 +60,12 @@ class Element:
 
     def children(self) -> list[Element]:
         """The elements in the content, which they fill exactly. Raises :class:`DecodeError`."""
-        reader = Reader(self.data, self.what, self.body, self.end)
+        data, what, at, end = self.data, self.what, self.body, self.end
         found = []
-        while reader.left:
-            found.append(_read(self.data, reader))
+        while at < end:
+            element = _read(data, what, at, end)
+            found.append(element)
+            at = element.end
         return found
 
     def fields(self, *tags: int) -> list[Element]:
@@ -85,25 +88,22 @@ class Element:
         return value
 
 
-def _read(data: bytes, reader: Reader) -> Element:
-    start = reader.offset
-    tag = reader.u8()
+def _read(data: bytes, what: str, start: int, end: int) -> Element:
+    """The element at ``start``, which ends at ``end`` or before. Plain indexing: a chain has some hundred elements."""
+    body = start + 2
+    if body > end:
+        raise DecodeError(what, "truncated", start)
+    tag, size = data[start], data[start + 1]
     if tag & _MULTI_BYTE_TAG == _MULTI_BYTE_TAG:
-        raise reader.fail("tag of several bytes")
-    size = _length(reader)
-    body = reader.offset
-    reader.take(size)
-    return Element(data, reader.what, tag, start, body, reader.offset)
-
-
-def _length(reader: Reader) -> int:
-    first = reader.u8()
-    if first < _LONG_FORM:
-        return first
-    count = first - _LONG_FORM
-    if not 0 < count <= _LENGTH_BYTES:
-        raise reader.fail("indefinite or oversized length")
-    size = int.from_bytes(reader.take(count), "big")
-    if size < _LONG_FORM or size >> (8 * (count - 1)) == 0:
-        raise reader.fail("length is not minimal")
-    return size
+        raise DecodeError(what, "tag of several bytes", start)
+    if size >= _LONG_FORM:
+        count = size - _LONG_FORM
+        if not 0 < count <= _LENGTH_BYTES:
+            raise DecodeError(what, "indefinite or oversized length", start)
+        size = int.from_bytes(data[body : body + count], "big")
+        body += count
+        if size < _LONG_FORM or size >> (8 * (count - 1)) == 0:
+            raise DecodeError(what, "length is not minimal", start)
+    if size > end - body:
+        raise DecodeError(what, "truncated", start)
+    return Element(data, what, tag, start, body, body + size)

@@ -6,7 +6,7 @@ A policy has a canonical encoding; :attr:`Policy.id` is what privproc/1's ``Open
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from privproc.attestation.snp.report import Product, SigningKey, Tcb
@@ -164,6 +164,7 @@ class Policy:
     id_block: IdBlock
     signer: Signer
     max_age: int
+    _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         lines = {floor.product for floor in self.floors}
@@ -175,6 +176,7 @@ class Policy:
             raise UsageError("an ABI version has two parts of one byte")
         if not 0 <= self.vmpl <= 3 or len(self.host_data) != 32 or not 0 < self.max_age < 1 << 32:
             raise UsageError("vmpl is 0 to 3, host_data has 32 bytes, max_age is 1 to 2^32 - 1")
+        object.__setattr__(self, "_encoded", self._encode())  # once: each appraisal names the policy's digest
 
     def floor(self, product: Product) -> Floor:
         """The floor of a product line. Raises :class:`PolicyError` when the line isn't accepted."""
@@ -196,6 +198,9 @@ class Policy:
             uint32 max_age;
         } Policy;
         """
+        return self._encoded
+
+    def _encode(self) -> bytes:
         writer = Writer().uint(1, _VERSION).vector(2, b"".join(floor.encode() for floor in self.floors))
         writer.raw(self.guest.encode()).raw(bytes(self.minimum_abi)).raw(self.platform.encode()).uint(1, self.vmpl)
         writer.raw(self.host_data).raw(self.id_block.encode())

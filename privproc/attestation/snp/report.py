@@ -7,7 +7,7 @@ mitigation vectors. The received bytes are kept, since they are what was signed.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 from privproc.errors import DecodeError, UnsupportedError, UsageError
@@ -28,6 +28,7 @@ _CPUID_SINCE = 3
 _MITIGATIONS_SINCE = 5
 _ECDSA_P384_SHA384 = 1
 _FLAGS_KNOWN = 0b11111
+_PARTS = ("fmc", "bootloader", "tee", "snp", "microcode")
 
 
 class Product(Enum):
@@ -88,7 +89,7 @@ class Tcb:
     microcode: int
 
     def __post_init__(self) -> None:
-        if any(not 0 <= level <= 0xFF for level in self.levels):
+        if min(self.levels) < 0 or max(self.levels) > 0xFF:
             raise UsageError("a patch level is 0 to 255")
 
     @classmethod
@@ -124,8 +125,8 @@ class Tcb:
 
     def below(self, floor: Tcb) -> tuple[str, ...]:
         """The names of the parts whose level is under that of ``floor``."""
-        pairs = zip(fields(self), self.levels, floor.levels, strict=True)
-        return tuple(part.name for part, level, least in pairs if level < least)
+        pairs = zip(_PARTS, self.levels, floor.levels, strict=True)
+        return tuple([part for part, level, least in pairs if level < least])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

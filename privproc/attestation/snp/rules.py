@@ -6,7 +6,7 @@ somebody else), and a platform that hasn't completed its check for aliased memor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, Self
 
@@ -24,44 +24,49 @@ class Rule(Enum):
     EITHER = 2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Rules:
-    """Rules for the bits of one 64-bit field: the dataclass fields name the bits of ``_places``, in order."""
+    """Rules for the bits of one 64-bit field: ``_places`` says which bit each field of the dataclass stands for.
 
-    __slots__ = ()
+    ``_fixed`` names the bits that no policy chooses and what they must be; the lowest ``_low`` bits are compared apart.
+    """
 
+    _must_set: int = field(init=False, repr=False, compare=False)
+    _must_clear: int = field(init=False, repr=False, compare=False)
     _what: ClassVar[str]
-    _places: ClassVar[tuple[int, ...]]
-    _always_set: ClassVar[dict[str, int]]
-    _always_clear: ClassVar[dict[str, int]]
-    _low: ClassVar[int] = 0
+    _places: ClassVar[dict[str, int]]
+    _fixed: ClassVar[dict[str, tuple[int, Rule]]]
+    _low: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        must_set = must_clear = 0
+        known = (1 << self._low) - 1
+        for _, place, rule in self._named():
+            known |= 1 << place
+            must_set |= (rule is Rule.SET) << place
+            must_clear |= (rule is Rule.CLEAR) << place
+        object.__setattr__(self, "_must_set", must_set)
+        object.__setattr__(self, "_must_clear", must_clear | ~known)
 
     def check(self, value: int) -> None:
         """Raise :class:`PolicyError`, naming the bits, unless ``value`` follows the rules."""
-        wrong = [name for name, place in self._always_set.items() if not value >> place & 1]
-        wrong += [name for name, place in self._always_clear.items() if value >> place & 1]
-        wrong += [
-            name for name, place, rule in self._named() if rule is not Rule.EITHER and value >> place & 1 != rule.value
-        ]
-        known = (1 << self._low) - 1
-        for place in (*self._places, *self._always_set.values(), *self._always_clear.values()):
-            known |= 1 << place
-        if value & ~known:
-            wrong.append("unknown bits")
+        wrong = (value & self._must_clear) | (~value & self._must_set)
         if wrong:
-            raise PolicyError(f"{self._what}: {', '.join(wrong)}")
+            names = [name for name, place, _ in self._named() if wrong >> place & 1]
+            raise PolicyError(f"{self._what}: {', '.join(names or ['unknown bits'])}")
 
     def encode(self) -> bytes:
         """One byte a rule."""
-        return bytes(rule.value for _, _, rule in self._named())
+        return bytes([getattr(self, name).value for name in self._places])
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """The rules from their encoding. Raises :class:`DecodeError`."""
-        return cls(**{item.name: _rule(reader) for item in fields(cls)})  # type: ignore[arg-type]  # as above
+        return cls(**{name: _rule(reader) for name in cls._places})
 
     def _named(self) -> list[tuple[str, int, Rule]]:
-        names = [item.name for item in fields(self)]  # type: ignore[arg-type]  # subclasses are dataclasses
-        return [(name, place, getattr(self, name)) for name, place in zip(names, self._places, strict=True)]
+        chosen = [(name, place, getattr(self, name)) for name, place in self._places.items()]
+        return chosen + [(name, place, rule) for name, (place, rule) in self._fixed.items()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +89,26 @@ class GuestRules(_Rules):
     page_swap_disabled: Rule
 
     _what: ClassVar[str] = "guest policy"
-    _places: ClassVar[tuple[int, ...]] = (16, 20, 21, 22, 23, 24, 25)
-    _always_set: ClassVar[dict[str, int]] = {"bit 17": 17}
-    _always_clear: ClassVar[dict[str, int]] = {"migration agent": 18, "debug": 19}
-    _low: ClassVar[int] = 16  # the minimum ABI, compared apart
+    _places: ClassVar[dict[str, int]] = {
+        "smt": 16,
+        "single_socket": 20,
+        "cxl_allow": 21,
+        "aes_256_xts": 22,
+        "rapl_disabled": 23,
+        "ciphertext_hiding": 24,
+        "page_swap_disabled": 25,
+    }
+    _fixed: ClassVar[dict[str, tuple[int, Rule]]] = {
+        "bit 17": (17, Rule.SET),
+        "migration agent": (18, Rule.CLEAR),
+        "debug": (19, Rule.CLEAR),
+    }
+    _low: ClassVar[int] = 16  # the minimum ABI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformRules(_Rules):
-    """Rules for PLATFORM_INFO, the machine's state as its firmware sees it (AMD 56860, table 24).
+    """Rules for PLATFORM_INFO, the machine's state as its firmware sees it (AMD 56860, PLATFORM_INFO).
 
     The completed check for aliased memory (bit 5) is always required. ``smt``: sibling threads are on; ``tsme``:
     transparent memory encryption is on; ``ecc``: memory has error correction; ``rapl_disabled``; ``ciphertext_hiding``;
@@ -108,9 +124,17 @@ class PlatformRules(_Rules):
     tio: Rule
 
     _what: ClassVar[str] = "platform"
-    _places: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4, 6, 7)
-    _always_set: ClassVar[dict[str, int]] = {"alias check": 5}
-    _always_clear: ClassVar[dict[str, int]] = {}
+    _places: ClassVar[dict[str, int]] = {
+        "smt": 0,
+        "tsme": 1,
+        "ecc": 2,
+        "rapl_disabled": 3,
+        "ciphertext_hiding": 4,
+        "iommu_write_safe": 6,
+        "tio": 7,
+    }
+    _fixed: ClassVar[dict[str, tuple[int, Rule]]] = {"alias check": (5, Rule.SET)}
+    _low: ClassVar[int] = 0
 
 
 STRICT_GUEST = GuestRules(
