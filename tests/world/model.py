@@ -11,7 +11,7 @@ SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 COMMON = frozenset(
     re.findall(
         r"\w+",
-        """the and for are but not you all any can had her was one our out his has him how its may new now old see two way
+        """the and for are but not you all any can had her was one our out his has him how its may new now old two way
         who did get let put say she too use that with have this will your from they know want been good much some time
         very when come here just like long make many more only over such take than them well were what would there""",
     )
