@@ -38,7 +38,7 @@ from privproc.session.messages import HANDLE_LENGTH, Continue, Continued, Forwar
 from privproc.session.profile import CONTINUE_PATH, LEASE, LIFETIME, OPEN_PATH, PROOF_FIELD, REFUSED
 from privproc.tokens import Origin, SpendKey, Token, TokenKey, verify_possession
 from privproc.trust import Trusted, _trusted, check_window
-from privproc.wire import Reader
+from privproc.wire import Reader, bounded
 
 __all__ = ["ANSWER_SIZES", "GRACE", "ContinueRequest", "Epoch", "Exchange", "Gateway", "Live", "OpenRequest"]
 
@@ -105,6 +105,11 @@ class _Exchange(NamedTuple):
     responder: ohttp.Responder
     epoch: Epoch
     origin: Origin
+
+    @property
+    def overhead(self) -> int:
+        """Bytes by which an answer is longer than its content, when it has no fields; rounded up."""
+        return ohttp.response_overhead(self.responder.suite) + 16
 
     def seal(self, response: Response, size: int) -> bytes:
         """``response``, filled so that the encapsulated one has ``size`` bytes."""
@@ -213,12 +218,17 @@ class OpenRequest(Step[_Exchange]):
         return self._forward.encode()
 
     def answer(self, offer: bytes, *, endorsements: bytes, log_proof: bytes, at: int) -> tuple[bytes, Live]:
-        """The encapsulated answer with the enclave's offer and what the host staples, and what to keep."""
+        """The encapsulated answer with the enclave's offer and what the host staples, and what to keep.
+
+        Raises :class:`LimitError` when these don't fit the directory's size.
+        """
         exchange = self._take()
         key = exchange.responder.export(transcript.CONTINUE_EXPORT, 48)
         live = Live(os.urandom(HANDLE_LENGTH), key, 0, at + LEASE)
         content = Opened(live.handle, offer, endorsements, log_proof).encode()
-        return exchange.seal(Response(200, (), content), exchange.epoch.contents.down), live
+        size = exchange.epoch.contents.down
+        bounded("first answer", len(content) + exchange.overhead, size)
+        return exchange.seal(Response(200, (), content), size), live
 
 
 @final
@@ -252,20 +262,14 @@ class ContinueRequest(Step[_Exchange]):
     def answer(self, records: bytes, *, at: int) -> tuple[bytes, Live]:
         """The encapsulated answer with the enclave's records, and what to keep in place of what was accepted.
 
-        Raises :class:`UsageError` before :meth:`accept`, and for more records than the largest answer holds.
+        Raises :class:`UsageError` before :meth:`accept`, :class:`LimitError` for more than the largest answer holds.
         """
         live = self._next
         if live is None:
             raise UsageError("accept the request before answering it")
         exchange = self._take()
         content = Continued(live.handle, records).encode()
-        overhead = ohttp.response_overhead(exchange.responder.suite) + _HEAD_ROOM
-        size = next((size for size in ANSWER_SIZES if len(content) + overhead <= size), None)
-        if size is None:
-            raise UsageError(f"an answer of {len(records)} bytes is too large")
+        needed = bounded("answer", len(content) + exchange.overhead, ANSWER_SIZES[-1])
+        size = next(size for size in ANSWER_SIZES if needed <= size)
         check_window("handle", 0, live.expires, at)
         return exchange.seal(Response(200, (), content), size), live
-
-
-_HEAD_ROOM = 16
-"""Bytes that Binary HTTP takes beside the content of a response without fields, rounded up."""
