@@ -33,9 +33,9 @@ class Earned:
 
     @classmethod
     def _earn(cls, **fields: object) -> Self:
-        expected = set(getattr(cls, "__dataclass_fields__", {}))
-        if expected != set(fields):
-            raise UsageError(f"{cls.__name__}: fields {sorted(expected ^ set(fields))} missing or unknown")
+        expected: dict[str, object] = getattr(cls, "__dataclass_fields__", {})
+        if expected.keys() != fields.keys():
+            raise UsageError(f"{cls.__name__}: fields {sorted(expected.keys() ^ fields.keys())} missing or unknown")
         made = object.__new__(cls)
         for name, value in fields.items():
             object.__setattr__(made, name, value)

@@ -27,7 +27,10 @@ input. But for :class:`Limits`, sender and receiver refuse the same messages: wh
 - 101 is an informational status like others: RFC 9292 §3.5.1 doesn't except it.
 
 Fields that relate to a connection are valid (§3.6) and kept. So are ``content-length`` and ``transfer-encoding``, which
-frame nothing here: whoever writes the message to HTTP/1.1 must replace them.
+frame nothing here: whoever writes the message to HTTP/1.1 must replace them, which :func:`to_http1` does.
+
+:class:`RequestEncoder` and :class:`ResponseEncoder` write a message in pieces; :mod:`.padding` has policies for
+``size=``.
 """
 
 from __future__ import annotations
@@ -46,22 +49,30 @@ from privproc.bhttp.decoder import (
     decode_request,
     decode_response,
 )
-from privproc.bhttp.encoder import Framing, encode_request, encode_response
+from privproc.bhttp.encoder import Framing, Size, encode_request, encode_response
+from privproc.bhttp.http1 import Http1Request, from_http1, to_http1
+from privproc.bhttp.stream import RequestEncoder, ResponseEncoder
 
 __all__ = [
     "DEFAULT",
     "Data",
     "EndOfMessage",
     "Framing",
+    "Http1Request",
     "Limits",
     "RequestDecoder",
+    "RequestEncoder",
     "RequestEvent",
     "RequestHead",
     "ResponseDecoder",
+    "ResponseEncoder",
     "ResponseEvent",
     "ResponseHead",
+    "Size",
     "decode_request",
     "decode_response",
     "encode_request",
     "encode_response",
+    "from_http1",
+    "to_http1",
 ]
