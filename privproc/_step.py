@@ -52,5 +52,12 @@ class Step(Unique, Generic[S]):
         except IndexError:
             raise SpentError(type(self).__name__) from None
 
+    def _look(self) -> S:
+        """The state without leaving it, for what may be read until then; :class:`SpentError` afterwards."""
+        try:
+            return self._state[0]
+        except IndexError:
+            raise SpentError(type(self).__name__) from None
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'ready' if self._state else 'spent'}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from privproc.errors import DecodeError
 
@@ -35,15 +35,18 @@ class Informational:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. ``path`` carries the query; field names are in lower case; repeated fields keep their order."""
+    """A request. ``path`` carries the query; field names are in lower case; repeated fields keep their order.
+
+    Fields and content may hold tokens and what the user said: ``repr`` leaves them out.
+    """
 
     method: str
     scheme: str
     authority: str
     path: str
-    fields: Fields = ()
-    content: bytes = b""
-    trailers: Fields = ()
+    fields: Fields = field(default=(), repr=False)
+    content: bytes = field(default=b"", repr=False)
+    trailers: Fields = field(default=(), repr=False)
 
     @property
     def url(self) -> str:
@@ -56,7 +59,7 @@ class Response:
     """A final response with what came before it. ``status`` is 200 to 599."""
 
     status: int
-    fields: Fields = ()
-    content: bytes = b""
-    trailers: Fields = ()
+    fields: Fields = field(default=(), repr=False)
+    content: bytes = field(default=b"", repr=False)
+    trailers: Fields = field(default=(), repr=False)
     informational: tuple[Informational, ...] = ()

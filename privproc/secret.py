@@ -16,8 +16,8 @@ class Secret(Unique):
     """Secret bytes, read only through :meth:`expose`.
 
     Opaque in ``repr``, logs and tracebacks; equality takes constant time; unhashable; can't be copied or pickled.
-    :meth:`wipe` overwrites the bytes held here, best effort: Python and the crypto library may hold copies that nobody
-    can reach.
+    :meth:`wipe` overwrites the bytes held here, and so does dropping the last reference. Best effort: Python and the
+    crypto library may hold copies that nobody can reach.
     """
 
     __slots__ = ("_data",)
@@ -37,6 +37,9 @@ class Secret(Unique):
         if self._data is not None:
             self._data[:] = bytes(len(self._data))
             self._data = None
+
+    def __del__(self) -> None:
+        self.wipe()
 
     def __len__(self) -> int:
         return 0 if self._data is None else len(self._data)

@@ -10,7 +10,7 @@ from OpenSSL import SSL
 
 from privproc._step import Step
 from privproc.attestation.binder import EXPORTER_LABEL, EXPORTER_LENGTH, Binding, Direction, exporter_context
-from privproc.errors import SpentError, UsageError
+from privproc.errors import UsageError
 from privproc.ratls import openssl
 from privproc.secret import Secret
 
@@ -54,9 +54,3 @@ class Handshaken(Step[SSL.Connection]):
             peer=b"",  # the client has no certificate
             announcement=announcement,
         )
-
-    def _look(self) -> SSL.Connection:
-        try:
-            return self._state[0]
-        except IndexError:
-            raise SpentError(type(self).__name__) from None

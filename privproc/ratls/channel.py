@@ -187,7 +187,7 @@ class Channel(Unique):
 
     def _check(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # else each call would add its frames
 
     def _move(self, happened: Input) -> State:
         self._check()

@@ -41,7 +41,8 @@ def connect(group: Group) -> tuple[bytes, PendingServer]:
     """The TLS records of a ClientHello, and the step that takes the answer.
 
     The hello has one shape for everybody: no name, no ticket, no PSK. ``group`` is the only key exchange that the
-    server may choose. Raises :class:`UsageError` if OpenSSL here doesn't offer it (ML-KEM needs OpenSSL 3.5).
+    server may choose. Raises :class:`UsageError` if OpenSSL here writes a hello of another shape, or doesn't offer the
+    group.
     """
     _check_profile(group)
     connection, hello = _hello()
@@ -55,13 +56,33 @@ def _hello() -> tuple[SSL.Connection, bytes]:
     return connection, openssl.drain(connection)
 
 
+_PROFILE: Final = (
+    1443,
+    32,
+    (4588, 4587, 4590, 29, 23, 30, 24, 25, 41, 256, 257),
+    ((4588, 1216), (29, 32)),
+    (
+        *(0x905, 0x906, 0x904, 0x403, 0x503, 0x603, 0x807, 0x808, 0x81A, 0x81B, 0x81C),
+        *(0x809, 0x80A, 0x80B, 0x804, 0x805, 0x806, 0x401, 0x501, 0x601, 0x708),
+    ),
+    (10, 22, 23, 13, 43, 45, 51),
+)
+"""The ClientHello of OpenSSL 4.0 with its own defaults, as cryptography's wheels have it since 49: bytes, session id,
+groups, key shares, signature algorithms, extensions in order. Another version, or a machine's openssl.cnf, would write
+another one, and gateway and host could tell such devices apart."""
+
+
 @functools.cache
 def _check_profile(group: Group) -> None:
-    """That OpenSSL's hellos fit: once per process and group, since all come from one context."""
+    """That OpenSSL's hellos have the profile: once per process and group, since all come from one context."""
+    data = _hello()[1]
     try:
-        check_client_hello(_hello()[1], group)
+        hello = check_client_hello(data, group)
     except PeerError as error:
         raise UsageError(f"OpenSSL as installed or configured here doesn't fit: {error}") from None
+    lists = (hello.groups, hello.shares, hello.signature_algorithms, hello.extensions)
+    if (len(data), len(hello.session_id), *lists) != _PROFILE:
+        raise UsageError("OpenSSL as installed or configured here writes a ClientHello that singles this device out")
 
 
 @final

@@ -51,6 +51,7 @@ _SHARE_SIZES: Final = {Group.X25519MLKEM768: (1216, 1120), Group.X25519: (32, 32
 _TLS12, _TLS13 = 0x0303, 0x0304
 _HANDSHAKE = 22
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
+_SIGNATURE_ALGORITHMS = 13
 _SUPPORTED_GROUPS, _PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS, _COOKIE, _KEY_SHARE = 10, 41, 42, 43, 44, 51
 
 _REFUSED_IN_CLIENT_HELLO: Final = {
@@ -85,6 +86,7 @@ class ClientHello:
     versions: tuple[int, ...]
     groups: tuple[int, ...]
     shares: tuple[tuple[int, int], ...]
+    signature_algorithms: tuple[int, ...]
     extensions: tuple[int, ...]
 
     @classmethod
@@ -108,6 +110,7 @@ class ClientHello:
             versions=_listed(extensions, _SUPPORTED_VERSIONS, 1),
             groups=_listed(extensions, _SUPPORTED_GROUPS, 2),
             shares=_shares(extensions),
+            signature_algorithms=_listed(extensions, _SIGNATURE_ALGORITHMS, 2),
             extensions=tuple(extensions),
         )
 
