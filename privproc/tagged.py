@@ -6,6 +6,7 @@ purposes, share an input.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 __all__ = ["LABEL", "lp", "tagged_hash"]
@@ -20,5 +21,12 @@ def lp(field: bytes) -> bytes:
 
 def tagged_hash(label: str, *fields: bytes) -> bytes:
     """``T(label, fields...)``: SHA-384 (48 bytes) over label, count, and each field with its length."""
-    head = lp(LABEL + label.encode("ascii")) + len(fields).to_bytes(2, "big")
-    return hashlib.sha384(b"".join((head, *map(lp, fields)))).digest()
+    parts = [_head(label, len(fields))]
+    for field in fields:
+        parts += (len(field).to_bytes(4, "big"), field)
+    return hashlib.sha384(b"".join(parts)).digest()
+
+
+@functools.cache
+def _head(label: str, count: int) -> bytes:
+    return lp(LABEL + label.encode("ascii")) + count.to_bytes(2, "big")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from privproc.errors import DecodeError, LimitError, UsageError
 
@@ -98,24 +98,27 @@ class Reader:
     def vector(self, width: int, at_least: int = 0, at_most: int | None = None) -> bytes:
         """``length || bytes`` with a length of ``width`` bytes, within the given bounds."""
         size = int.from_bytes(self.take(width), "big")
-        self._check(size, at_least, at_most)
-        return self.take(size)
+        if size < at_least or (at_most is not None and size > at_most):
+            self._refuse(size, at_least, at_most)
+        start = self._pos
+        if size > self._end - start:
+            raise self.fail(f"{size} bytes wanted, {self._end - start} left")
+        self._pos = start + size
+        return self._data[start : start + size]
 
     def sub(self, width: int, at_least: int = 0, at_most: int | None = None) -> Reader:
         """A reader over the contents of a vector; the caller finishes it."""
         size = int.from_bytes(self.take(width), "big")
-        self._check(size, at_least, at_most)
-        if size > self.left:
+        if size < at_least or (at_most is not None and size > at_most):
+            self._refuse(size, at_least, at_most)
+        if size > self._end - self._pos:
             raise self.fail(f"{size} bytes wanted, {self.left} left")
         inner = Reader(self._data, self.what, self._pos, self._pos + size)
         self._pos += size
         return inner
 
-    def _check(self, size: int, at_least: int, at_most: int | None) -> None:
-        if size < at_least:
-            raise self.fail(f"length {size} is under {at_least}")
-        if at_most is not None and size > at_most:
-            raise self.fail(f"length {size} is over {at_most}")
+    def _refuse(self, size: int, at_least: int, at_most: int | None) -> NoReturn:
+        raise self.fail(f"length {size} is under {at_least}" if size < at_least else f"length {size} is over {at_most}")
 
 
 class Writer:

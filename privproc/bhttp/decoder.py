@@ -179,7 +179,10 @@ def _at_end(inp: _Input) -> Generator[Need, bytes, bool]:
 
 def _framing(inp: _Input, response: int) -> Generator[Need, bytes, bool]:
     """Whether the framing is the one of known lengths."""
-    indicator = yield from _whole(inp, _Input.varint)
+    try:
+        indicator = inp.varint()
+    except _ShortError:
+        indicator = yield from _whole(inp, _Input.varint)
     if indicator not in (response, response + 2):
         raise inp.fail(f"framing {indicator}")
     return indicator == response
@@ -198,7 +201,7 @@ def _control(inp: _Input, limit: int) -> tuple[str, str, str, str]:
 
 def _section(inp: _Input, limits: Limits, *, known: bool, trailers: bool = False) -> Generator[Need, bytes, Fields]:
     """A field section, empty if the message ends before it."""
-    if (yield from _at_end(inp)):
+    if inp.pos >= len(inp.data) and (yield from _at_end(inp)):
         return ()
     lines: list[tuple[bytes, bytes]] = []
     if known:
@@ -263,7 +266,7 @@ class _Content:
 
 
 def _content(inp: _Input, limit: int, *, known: bool) -> Generator[Need | Data, bytes, None]:
-    if (yield from _at_end(inp)):
+    if inp.pos >= len(inp.data) and (yield from _at_end(inp)):
         return
     size = bounded("content", (yield from _whole(inp, _Input.varint)), limit) if known else 0
     content = _Content(limit, size, known=known)
@@ -288,16 +291,16 @@ def _content(inp: _Input, limit: int, *, known: bool) -> Generator[Need | Data, 
 def _rest(inp: _Input, limits: Limits, *, known: bool) -> Generator[Need | Data | EndOfMessage, bytes, None]:
     yield from _content(inp, limits.content, known=known)
     trailers = yield from _section(inp, limits, known=known, trailers=True)
-    while not (yield from _at_end(inp)):
+    while inp.pos < len(inp.data) or not (yield from _at_end(inp)):
         padding = inp.take(len(inp.data) - inp.pos)
-        if wrong := len(padding.lstrip(b"\0")):
-            inp.pos -= wrong
+        if padding != bytes(len(padding)):
+            inp.pos -= len(padding.lstrip(b"\0"))
             raise inp.fail("padding is not zero")
     yield EndOfMessage(trailers)
 
 
-def _request(limits: Limits) -> Parser[RequestEvent]:
-    inp = _Input("BHTTP request")
+def _request(limits: Limits, data: bytes = b"") -> Parser[RequestEvent]:
+    inp = _Input("BHTTP request", data)
     known = yield from _framing(inp, 0)
     target = yield from _whole(inp, lambda inp: _control(inp, limits.control))
     fields = yield from _section(inp, limits, known=known)
@@ -307,8 +310,8 @@ def _request(limits: Limits) -> Parser[RequestEvent]:
     yield from _rest(inp, limits, known=known)
 
 
-def _response(limits: Limits) -> Parser[ResponseEvent]:
-    inp = _Input("BHTTP response")
+def _response(limits: Limits, data: bytes = b"") -> Parser[ResponseEvent]:
+    inp = _Input("BHTTP response", data)
     known = yield from _framing(inp, 1)
     interim = 0
     while (status := (yield from _whole(inp, _Input.varint))) < 200:
@@ -375,8 +378,7 @@ def decode_request(data: bytes, limits: Limits = DEFAULT) -> Request:
 
     Raises :class:`~privproc.errors.DecodeError` or :class:`~privproc.errors.LimitError`.
     """
-    feed: Feed[RequestEvent] = Feed("BHTTP request", _request(limits))
-    events = feed.receive(data, last=True)
+    events: list[RequestEvent] = _events(_request(limits, data))
     head, end = cast("RequestHead", events[0]), cast("EndOfMessage", events[-1])
     content = _joined(events)
     return Request(head.method, head.scheme, head.authority, head.path, head.fields, content, end.trailers)
@@ -387,11 +389,25 @@ def decode_response(data: bytes, limits: Limits = DEFAULT) -> Response:
 
     Raises :class:`~privproc.errors.DecodeError` or :class:`~privproc.errors.LimitError`.
     """
-    feed: Feed[ResponseEvent] = Feed("BHTTP response", _response(limits))
-    events = feed.receive(data, last=True)
+    events: list[ResponseEvent] = _events(_response(limits, data))
     interim = tuple(event for event in events if isinstance(event, Informational))
     head, end = cast("ResponseHead", events[len(interim)]), cast("EndOfMessage", events[-1])
     return Response(head.status, head.fields, _joined(events), end.trailers, interim)
+
+
+def _events(parser: Parser[E]) -> list[E]:
+    """The events of a parser that was given all of its input: whatever it still wants isn't there."""
+    events: list[E] = []
+    try:
+        item = next(parser)
+        while True:
+            if isinstance(item, Need):
+                item = parser.send(b"")
+            else:
+                events.append(item)
+                item = next(parser)
+    except StopIteration:
+        return events
 
 
 def _joined(events: list[RequestEvent] | list[ResponseEvent]) -> bytes:

@@ -1,0 +1,98 @@
+"""Speed and memory against the bare primitives.
+
+    python -m tests.bench [-k TEXT] [--seconds S] [--no-calls]
+
+Prints a line an operation: time, floor, ratio (median of three runs, and each run), bound and verdict; then streams;
+then what each floor calls. Ends with status 1 if a bound is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+
+from OpenSSL import SSL
+
+from tests.bench.measure import Operation, Result, StreamResult, measure, measure_stream
+from tests.bench.operations import operations, streams
+
+STREAM = 64 << 20
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    """Aligned columns: the first to the left, the others to the right."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in [head, ["-" * width for width in widths], *lines[1:]]:
+        first, *rest = (
+            cell.ljust(width) if not i else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        yield "  ".join((first, *rest)).rstrip()
+
+
+def row(result: Result) -> list[str]:
+    operation = result.operation
+    return [
+        operation.name,
+        f"{min(result.times) / 1e3:.1f}",
+        f"{min(result.floors) / 1e3:.1f}" if result.floors else "",
+        "" if result.ratio is None else f"{result.ratio:.3f}",
+        "" if operation.bound is None else f"<= {operation.bound}",
+        result.verdict,
+        " ".join(f"{ratio:.3f}" for ratio in result.ratios),
+        f"{result.peaks[0] / 1024:.1f}",
+        f"{result.peaks[1] / 1024:.1f}" if operation.floor else "",
+    ]
+
+
+def stream_row(result: StreamResult) -> list[str]:
+    return [
+        f"{result.stream.name}, {result.size >> 20} MiB",
+        f"{max(result.rates):.0f}",
+        f"{max(result.floors):.0f}",
+        f"{sorted(result.ratios)[1]:.3f}",
+        " ".join(f"{ratio:.3f}" for ratio in result.ratios),
+        f"{result.peaks[0] / 1024:.0f}",
+        f"{result.peaks[1] / 1024:.0f}",
+        f"{result.growth / 1024:.0f}",
+        result.verdict,
+    ]
+
+
+def calls(chosen: Iterable[Operation]) -> Iterator[str]:
+    for operation in chosen:
+        if operation.floor is not None:
+            yield f"\nFloor of: {operation.name}"
+            yield from operation.floor.listing()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("-k", default="", metavar="TEXT", help="only what has TEXT in its name")
+    parser.add_argument("--seconds", type=float, default=0.45, help="CPU time of each of the three runs")
+    parser.add_argument("--no-calls", action="store_true", help="without the floors' lists of calls")
+    arguments = parser.parse_args()
+
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "pyOpenSSL", "pycryptodome"))
+    print(f"Python {platform.python_version()}, {libraries}, {SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()}\n")
+    # Streams come first: later on, something else may have raised the process's largest resident size.
+    flowing = [measure_stream(one, STREAM) for one in streams() if arguments.k in one.name]
+    chosen = [one for one in operations() if arguments.k in one.name]
+    results = [measure(one, seconds=arguments.seconds) for one in chosen]
+    if results:
+        head = ["1 KiB messages", "us", "floor us", "ratio", "bound", "", "runs", "peak KiB", "floor KiB"]
+        print("\n".join(table(head, map(row, results))))
+    if flowing:
+        head = ["stream", "MB/s", "floor MB/s", "ratio", "runs", "4 MiB peak KiB", "peak KiB", "RSS growth KiB", ""]
+        print("\n" + "\n".join(table(head, map(stream_row, flowing))))
+    if not arguments.no_calls:
+        print("\n".join(calls(chosen)))
+    return int(any(result.verdict in {"MISSED", "GROWS"} for result in (*results, *flowing)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""All parties of one private request in one process, with nothing recorded between them, and the floor's fixed inputs.
+
+The keys, packages, tokens and logs come from :mod:`tests.world`; the bytes go from party to party directly, and the
+model is a constant. What the hardware and the bench itself do is timed by a :class:`Pause` and doesn't count.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from dataclasses import replace
+
+from privproc import session, tokens
+from privproc.errors import UsageError
+from privproc.http import Response
+from privproc.ledger import Entry
+from privproc.ohttp import ReplayWindow
+from privproc.responsekey import AnswerData
+from privproc.session import Published
+from privproc.tokens import MemoryStore
+from tests.world.enclave import MEASUREMENT
+from tests.world.mirrors import NAMES
+from tests.world.relay import ROUTE
+from tests.world.world import ROLE, World
+
+AT = 1_800_000_000
+SEALED = ((b"content-type", b"message/ohttp-res"),)
+QUESTION = bytes(range(256)) * 4
+ANSWER = bytes(range(255, -1, -1)) * 4
+LOG_SIZE = 1024
+"""Leaves of the log of measurements and of that of packages: 10 hashes a proof."""
+
+clock = time.thread_time_ns
+"""CPU time of this thread: what else runs on the machine doesn't count, and nothing here waits."""
+
+
+class Pause:
+    """Time (ns, in all) that belongs to neither the operation nor its floor."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._began = 0
+
+    def __enter__(self) -> None:
+        self._began = clock()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.total += clock() - self._began
+
+
+class Parties:
+    """Device, gateway, host and enclave after everything that happens before a request."""
+
+    def __init__(self) -> None:
+        self.pause = Pause()
+        self.world = world = World(AT)
+        for log in (world.measurements, world.packages):
+            filler = Entry("filler", "filler", bytes(48), AT + 1, 0)
+            for number in range(LOG_SIZE - len(log.entries)):
+                log.append(replace(filler, digest=hashlib.sha384(b"%d" % number).digest()))
+        published = Published.decode(world.published)
+        published = Published(published.package, world.packages.prove(0, AT)).encode()
+        self.copies = [(name, published) for name in NAMES]
+        self.anchors = world.anchors
+        self.directory = self.learn()
+        self.token = world.token(self.directory)
+        self.enclave = world.machine.enclave
+        self.chip = world.amd.chip()
+        self.endorsements = self.chip.endorsements.encode()
+        self.log_proof = world.measurements.prove(world.measured, AT)
+        self.gateway = session.Gateway([session.Epoch.of(self.directory, world.gateway_key, at=AT)])
+        self.window = ReplayWindow(1 << 20)
+
+    def learn(self) -> session.Directory:
+        """The directory, from three mirrors."""
+        memory = session.Memory.first(self.anchors)
+        return session.learn(self.copies, self.anchors, memory=memory, at=AT)
+
+    def redeem(self, origin: tokens.Origin) -> tokens.Redemption:
+        """Check the token, as its gateway does."""
+        return origin.redeem(self.token.token, challenge=self.directory.contents.get(at=AT).challenge, at=AT)
+
+    def hardware(self, report_data: bytes) -> bytes:
+        """What the processor does."""
+        with self.pause:
+            return self.chip.report(measurement=MEASUREMENT, report_data=report_data)
+
+    def request(self) -> bytes:
+        """One private request, from the token to the end of the answer. The same token each time: a new store."""
+        store = MemoryStore(1)
+        first, opening = session.begin(self.directory, self.token, role=ROLE, relay=ROUTE, anchors=self.anchors, at=AT)
+        # Gateway, host, enclave.
+        exchange = self.gateway.open(first.content, at=AT)
+        self.window.admit(exchange.replay_key, at=AT, until=exchange.until)
+        asked = exchange.read(at=AT)
+        if not isinstance(asked, session.OpenRequest):
+            raise UsageError("not an opening")
+        reservation = store.reserve(asked.spend_key, at=AT, lease=30)
+        attesting = self.enclave.open(asked.forward(), at=AT)
+        store.commit(reservation, at=AT)
+        offer, waiting = attesting.attest(self.hardware(attesting.report_data))
+        sealed, live = asked.answer(offer, endorsements=self.endorsements, log_proof=self.log_proof, at=AT)
+        # Device.
+        ready = opening.finish(Response(200, SEALED, sealed), at=AT)
+        second, channel = ready.ask(QUESTION, at=AT)
+        # Gateway, enclave.
+        exchange = self.gateway.open(second.content, at=AT)
+        self.window.admit(exchange.replay_key, at=AT, until=exchange.until)
+        continued = exchange.read(at=AT)
+        if not isinstance(continued, session.ContinueRequest):
+            raise UsageError("not a continuation")
+        _question, reply = waiting.receive(continued.accept(live, at=AT), at=AT)
+        sealed, _live = continued.answer(reply.finish(ANSWER), at=AT)
+        # Device.
+        events = channel.receive(Response(200, SEALED, sealed))
+        return b"".join(event.data for event in events if isinstance(event, AnswerData))
+
+
+@functools.cache
+def parties() -> Parties:
+    """Made once: keys and logs take a second."""
+    return Parties()
