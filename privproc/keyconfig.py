@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from privproc.errors import UnsupportedError, UsageError
-from privproc.hpke import Kem, PrivateKey, PublicKey, Suite
+from privproc.hpke import Aead, Decapsulator, Kem, PublicKey, Suite
 from privproc.trust import Earned, check_window
 from privproc.wire import Reader, Writer, bounded
 
@@ -193,12 +193,14 @@ class Selection(Earned):
 def select(configs: KeyConfigs, preference: Sequence[Suite]) -> Selection:
     """The first suite of ``preference`` that a configuration offers, in the first one that does.
 
-    The client's order decides, so that a gateway can't steer it to a weaker suite; within one suite, the list's. A
-    :class:`~privproc.hpke.Suite` never has a one-stage KDF, for which OHTTP's response is undefined. Raises
-    :class:`UnsupportedError` when nothing fits: the list is well formed, but of no use here.
+    The client's order decides, so that a gateway can't steer it to a weaker suite; within one suite, the list's. Raises
+    :class:`UnsupportedError` when nothing fits: the list is well formed, but of no use here. Raises
+    :class:`UsageError` for an empty preference, and for one with a suite that OHTTP can't use: the response takes a
+    KDF of two stages and a cipher (RFC 9458 §4.4).
     """
     if not preference:
         raise UsageError("no suite to select")
+    _check_for_ohttp(preference)
     for suite in preference:
         for config in configs.configs:
             if config.kem == suite.kem and (suite.kdf, suite.aead) in config.suites:
@@ -206,16 +208,23 @@ def select(configs: KeyConfigs, preference: Sequence[Suite]) -> Selection:
     raise UnsupportedError("no key configuration fits the suites in use")
 
 
+def _check_for_ohttp(suites: Sequence[Suite]) -> None:
+    for suite in suites:
+        if not suite.kdf.two_stage or suite.aead is Aead.EXPORT_ONLY:
+            raise UsageError(f"OHTTP has no response with {suite.kdf.name} and {suite.aead.name}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GatewayKey:
     """A gateway's private key, the suites that it is used with, and its time: ``not_before <= at < not_after``.
 
     Times are Unix seconds. ``config`` is what clients get. To accept the previous key for a while after a switch, let
-    the windows overlap.
+    the windows overlap. The key may be kept elsewhere, in an HSM say: see :class:`privproc.hpke.Decapsulator`. Raises
+    :class:`UsageError` for suites that don't fit the key or, as in :func:`select`, OHTTP.
     """
 
     key_id: int
-    private: PrivateKey = field(repr=False)
+    private: Decapsulator = field(repr=False)
     suites: tuple[Suite, ...]
     not_before: int
     not_after: int
@@ -226,6 +235,7 @@ class GatewayKey:
         public_key = self.private.public_key
         if any(suite.kem != public_key.kem for suite in self.suites):
             raise UsageError("a suite has another KEM than the key")
+        _check_for_ohttp(self.suites)
         if self.not_before >= self.not_after:
             raise UsageError("a key's validity ends after it begins")
         by_id = {(suite.kdf.value, suite.aead.value): suite for suite in self.suites}

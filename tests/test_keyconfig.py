@@ -4,12 +4,13 @@ import functools
 import struct
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc import trust
+from privproc import ohttp, trust
 from privproc.errors import DecodeError, ExpiredError, LimitError, UnsupportedError, UsageError
-from privproc.hpke import Aead, Kdf, Kem, PrivateKey, Suite
+from privproc.hpke import Aead, ExchangeKey, Kdf, Kem, PrivateKey, Suite
 from privproc.keyconfig import (
     MAX_LIST,
     MEDIA_TYPE,
@@ -28,12 +29,18 @@ AES = (Kdf.HKDF_SHA256, Aead.AES_128_GCM)
 AES256 = (Kdf.HKDF_SHA256, Aead.AES_256_GCM)
 CHACHA = (Kdf.HKDF_SHA256, Aead.CHACHA20_POLY1305)
 X_AES, X_CHACHA = (Suite(Kem.X25519_SHA256, *pair) for pair in (AES, CHACHA))
+UNFIT = [Suite(Kem.X25519_SHA256, kdf, Aead.AES_128_GCM) for kdf in Kdf if not kdf.two_stage]
+UNFIT.append(Suite(Kem.X25519_SHA256, Kdf.HKDF_SHA256, Aead.EXPORT_ONLY))
 KEMS = tuple(Kem)
 
 
 @functools.cache
 def private(kem):
-    return PrivateKey.decode(kem, Secret(bytes(range(1, 33))))
+    return PrivateKey.derive(kem, Secret(bytes(range(1, 1 + kem.Nsk))))
+
+
+def ecdh(key, point):
+    return key._handle.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
 
 
 def config(key_id=1, kem=Kem.X25519_SHA256, suites=(AES,)):
@@ -217,13 +224,18 @@ class TestSelect:
             with pytest.raises(UnsupportedError):
                 select(configs, [suite])
 
-    def test_one_stage_kdf_is_never_selected(self):
-        for kdf in (0x10, 0x11, 0x12, 0x13):
-            configs = KeyConfigs((config(suites=[(kdf, Aead.AES_128_GCM)]),))
-            with pytest.raises(UnsupportedError):
-                select(configs, [Suite(Kem.X25519_SHA256, known, Aead.AES_128_GCM) for known in Kdf])
-            with pytest.raises(UnsupportedError):
-                Suite.from_ids(Kem.X25519_SHA256, kdf, Aead.AES_128_GCM)
+    @pytest.mark.parametrize("unfit", UNFIT, ids=str)
+    def test_suites_without_a_response_are_never_selected(self, unfit):
+        """RFC 9458 §4.4 takes Extract, Expand and a cipher: whoever offers less, or asks for less, gets nothing."""
+        configs = KeyConfigs((config(suites=[(unfit.kdf, unfit.aead)]),))
+        for preference in ([unfit], [X_AES, unfit], [unfit, X_AES]):
+            with pytest.raises(UsageError, match="no response with"):
+                select(configs, preference)
+        fit = [Suite(unfit.kem, kdf, aead) for kdf in Kdf if kdf.two_stage for aead in Aead if aead.Nk]
+        with pytest.raises(UnsupportedError):
+            select(configs, fit)
+        both = KeyConfigs((config(suites=[(unfit.kdf, unfit.aead), AES]),))
+        assert select(both, fit).suite == X_AES
 
     def test_nothing_usable_is_not_malformed(self):
         configs = KeyConfigs.decode(prefixed(b"\7\x99\x99" + bytes(20)))
@@ -267,6 +279,9 @@ class TestRing:
             GatewayKey(1, private(Kem.X25519_SHA256), (Suite(Kem.P256_SHA256, *AES),), 0, 1)
         with pytest.raises(UsageError):
             GatewayKey(1, private(Kem.X25519_SHA256), (), 0, 1)
+        for unfit in UNFIT:
+            with pytest.raises(UsageError, match="no response with"):
+                gateway_key(suites=[X_AES, unfit])
         with pytest.raises(UsageError):
             gateway_key(not_before=5, not_after=5)
         with pytest.raises(UsageError):
@@ -302,6 +317,20 @@ class TestRing:
         keys = [gateway_key(3, 0, 9, [post_quantum]), gateway_key(1, 0, 9), gateway_key(2, 5, 9), gateway_key(4, 5, 9)]
         assert [entry.key_id for entry in KeyRing(keys).configs(at=5).entries] == [3, 2, 4]
         assert select(KeyRing(keys).configs(at=5), [post_quantum, X_AES]).config.key_id == 3
+
+    def test_key_in_a_device(self):
+        held = private(Kem.P256_SHA256)
+        device = ExchangeKey(held.public_key, lambda point: Secret(ecdh(held, point)))
+        key = GatewayKey(1, device, (Suite(Kem.P256_SHA256, *AES),), 100, 200)
+        assert key.config == config(1, Kem.P256_SHA256)
+        assert KeyRing([key]).find(1, Kem.P256_SHA256, at=100).private is device
+        assert "ExchangeKey" not in repr(key)
+
+        ring = KeyRing([key])
+        selection = trust.pin(select(ring.configs(at=100), key.suites), b"list", not_before=100, not_after=200)
+        wire, pending = ohttp.begin(selection, at=100).seal(b"question")
+        message, responder = ohttp.Gateway(ring, max_request=1000).open(wire, at=100)
+        assert (message, pending.finish(responder.seal(b"answer"))) == (b"question", b"answer")
 
     def test_opaque(self):
         key = gateway_key()

@@ -1,41 +1,37 @@
-"""Key schedule and encryption contexts, base mode (RFC 9180 §5)."""
+"""Encryption contexts, and their set-up in base and PSK mode (RFC 9180 §5)."""
 
 from __future__ import annotations
 
-import hmac
 from typing import final
 
 from cryptography.exceptions import InvalidTag
 
-from privproc import hkdf
+from privproc._step import Unique
 from privproc.errors import LimitError, OpenError, UsageError
-from privproc.hpke.kem import PrivateKey, PublicKey, Unique, _decap, _derand_encap, _encap
-from privproc.hpke.suite import Suite
+from privproc.hpke._schedule import Psk
+from privproc.hpke.kem import Decapsulator, PrivateKey, PublicKey, _decap, _derand_encap, _encap
+from privproc.hpke.suite import Kem, Suite
 from privproc.secret import Secret
 
-__all__ = ["Recipient", "Sender", "setup_recipient", "setup_sender"]
+__all__ = ["Recipient", "Sender", "setup_psk_recipient", "setup_psk_sender", "setup_recipient", "setup_sender"]
 
 # IncrementSeq (RFC 9180 §5.2) refuses this number after the operation; here it is refused before. Nn is 12 throughout.
 LIMIT = (1 << 96) - 1
 
 
 class _Context(Unique):
-    """Key, base nonce, sequence number and exporter secret of one key schedule (RFC 9180 §5.1, §5.2)."""
+    """Key, base nonce, sequence number and exporter secret of one key schedule (RFC 9180 §5.1, §5.2).
+
+    ``psk`` decides on the mode: ``None`` is base mode.
+    """
 
     __slots__ = ("_cipher", "_exporter", "_nonce", "_sequence", "suite")
 
-    def __init__(self, suite: Suite, shared: bytes, info: bytes) -> None:
-        constants = suite._constants
-        name = constants.hash
-        # LabeledExtract and LabeledExpand of RFC 9180 §4, with no function between us and HMAC: every expansion here
-        # is at most one block long. An empty HMAC key equals HKDF's salt of zeros.
-        secret = hmac.digest(shared, constants.secret, name)
-        tail = constants.head + hmac.digest(b"", constants.info + info, name) + b"\1"
-        key = hmac.digest(secret, constants.key + tail, name)[: constants.key_size]
+    def __init__(self, suite: Suite, shared: bytes, info: bytes, psk: Psk | None) -> None:
+        key, nonce, self._exporter = suite._schedule.derive(shared, info, psk)
         self.suite = suite
-        self._cipher = constants.cipher(key)
-        self._nonce = int.from_bytes(hmac.digest(secret, constants.nonce + tail, name)[:12], "big")
-        self._exporter = hmac.digest(secret, constants.exporter + tail, name)
+        self._cipher = suite._cipher(key)
+        self._nonce = int.from_bytes(nonce, "big")
         self._sequence = [0]
 
     def _take(self) -> int:
@@ -49,13 +45,14 @@ class _Context(Unique):
             raise UsageError(f"{type(self).__name__} is in use in another thread") from None
 
     def export(self, context: bytes, length: int) -> Secret:
-        """Secret export (RFC 9180 §5.3): ``length`` bytes, 1 to ``255 * kdf.Nh``, else :class:`UsageError`."""
-        longest = 255 * self.suite.kdf.Nh
-        if not 1 <= length <= longest:
-            raise UsageError(f"an exported secret has 1 to {longest} bytes")
-        constants = self.suite._constants
-        labeled = length.to_bytes(2, "big") + constants.export + context
-        return Secret(hkdf.expand(constants.hash, self._exporter, labeled, length))
+        """Secret export (RFC 9180 §5.3): ``length`` bytes, 1 to ``255 * kdf.Nh``, else :class:`UsageError`.
+
+        With a KDF of one stage, 1 to 65535 bytes. A message that is opened twice gives the same secrets twice.
+        """
+        schedule = self.suite._schedule
+        if not 1 <= length <= schedule.longest:
+            raise UsageError(f"an exported secret has 1 to {schedule.longest} bytes")
+        return Secret(schedule.export(self._exporter, context, length))
 
 
 @final
@@ -64,11 +61,11 @@ class Sender(_Context):
 
     __slots__ = ()
 
-    def seal(self, plaintext: bytes, aad: bytes = b"") -> bytes:
-        """Seal (RFC 9180 §5.2): ciphertext, ``aead.Nt`` bytes longer than the plaintext.
+    def seal(self, plaintext: bytes | memoryview, aad: bytes = b"") -> bytes:
+        """Seal (RFC 9180 §5.2): ciphertext, ``aead.Nt`` bytes longer than the plaintext. A view spares a copy.
 
-        Raises :class:`UsageError` when the sequence numbers are used up, for input beyond 2^31 - 1 bytes, and when
-        another thread is sealing. Any failure leaves the sequence number where it was.
+        Raises :class:`UsageError` when the sequence numbers are used up, for input beyond 2^31 - 1 bytes, when another
+        thread is sealing, and with an export-only suite. Any failure leaves the sequence number where it was.
         """
         sequence = following = self._take()
         try:
@@ -90,12 +87,12 @@ class Recipient(_Context):
 
     __slots__ = ()
 
-    def open(self, ciphertext: bytes, aad: bytes = b"") -> bytes:
-        """Open (RFC 9180 §5.2): the plaintext.
+    def open(self, ciphertext: bytes | memoryview, aad: bytes = b"") -> bytes:
+        """Open (RFC 9180 §5.2): the plaintext. A view spares a copy.
 
         Raises :class:`OpenError` for whatever the AEAD refuses, without saying why, and leaves the sequence number
         where it was, so that the genuine message still opens. Raises :class:`LimitError` when the sequence numbers are
-        used up, :class:`UsageError` when another thread is opening.
+        used up, :class:`UsageError` when another thread is opening, and with an export-only suite.
         """
         sequence = following = self._take()
         try:
@@ -114,31 +111,61 @@ class Recipient(_Context):
 def setup_sender(suite: Suite, key: PublicKey, info: bytes) -> tuple[bytes, Sender]:
     """SetupBaseS (RFC 9180 §5.1.1): ``enc`` (``kem.Nenc`` bytes) to send, and the sender's context.
 
-    Raises :class:`UsageError` when the key belongs to another KEM than the suite's, :class:`OpenError` as
-    :func:`privproc.hpke.encap` does.
+    Raises :class:`UsageError` when the key belongs to another KEM than the suite's, and when ``info`` passes 65535
+    bytes with a KDF of one stage; :class:`OpenError` as :func:`privproc.hpke.encap` does.
     """
-    _check_kem(suite, key)
-    enc, shared = _encap(key)
-    return enc, Sender(suite, shared, info)
+    return _setup_sender(suite, key, info, None)
 
 
-def setup_recipient(suite: Suite, key: PrivateKey, enc: bytes, info: bytes) -> Recipient:
+def setup_recipient(suite: Suite, key: Decapsulator, enc: bytes, info: bytes) -> Recipient:
     """SetupBaseR (RFC 9180 §5.1.1): the recipient's context for a received ``enc``.
 
-    Raises :class:`UsageError` when the key belongs to another KEM than the suite's, :class:`OpenError` as
-    :func:`privproc.hpke.decap` does. A context for a wrong key or ``info`` is only noticed by :meth:`Recipient.open`.
+    Raises :class:`UsageError` as :func:`setup_sender` does, :class:`OpenError` as :func:`privproc.hpke.decap` does,
+    and whatever a :class:`Decapsulator` of yours raises. A context for a wrong key or ``info`` is only noticed by
+    :meth:`Recipient.open`.
     """
-    _check_kem(suite, key)
-    return Recipient(suite, _decap(key, enc), info)
+    return _setup_recipient(suite, key, enc, info, None)
 
 
-def _derand_setup_sender(suite: Suite, key: PublicKey, info: bytes, ephemeral: PrivateKey) -> tuple[bytes, Sender]:
-    """:func:`setup_sender` with a given ephemeral key, for vectors; DHKEM only."""
-    _check_kem(suite, key)
+def setup_psk_sender(suite: Suite, key: PublicKey, info: bytes, psk: Psk) -> tuple[bytes, Sender]:
+    """SetupPSKS (RFC 9180 §5.1.2): :func:`setup_sender` for whoever shares ``psk`` with the recipient."""
+    return _setup_sender(suite, key, info, _checked(psk))
+
+
+def setup_psk_recipient(suite: Suite, key: Decapsulator, enc: bytes, info: bytes, psk: Psk) -> Recipient:
+    """SetupPSKR (RFC 9180 §5.1.2): :func:`setup_recipient`, where what opens came from somebody who has ``psk``."""
+    return _setup_recipient(suite, key, enc, info, _checked(psk))
+
+
+def _checked(psk: Psk) -> Psk:
+    # To the key schedule None means base mode, and a look-up that found nothing must not end there.
+    if not isinstance(psk, Psk):
+        raise UsageError("PSK mode without a PSK")
+    return psk
+
+
+def _setup_sender(suite: Suite, key: PublicKey, info: bytes, psk: Psk | None) -> tuple[bytes, Sender]:
+    _check_kem(suite, key.kem)
+    enc, shared = _encap(key)
+    return enc, Sender(suite, shared, info, psk)
+
+
+def _setup_recipient(suite: Suite, key: Decapsulator, enc: bytes, info: bytes, psk: Psk | None) -> Recipient:
+    _check_kem(suite, key.public_key.kem)
+    return Recipient(suite, _decap(key, enc), info, psk)
+
+
+def _derand_setup_sender(
+    suite: Suite, key: PublicKey, info: bytes, ephemeral: PrivateKey, psk: Psk | None = None
+) -> tuple[bytes, Sender]:
+    """:func:`setup_sender`, or with ``psk`` :func:`setup_psk_sender`, with a given ephemeral key, for vectors; DHKEM
+    only.
+    """
+    _check_kem(suite, key.kem)
     enc, shared = _derand_encap(key, ephemeral)
-    return enc, Sender(suite, shared.expose(), info)
+    return enc, Sender(suite, shared.expose(), info, psk)
 
 
-def _check_kem(suite: Suite, key: PublicKey | PrivateKey) -> None:
-    if key.kem is not suite.kem:
-        raise UsageError(f"a {key.kem.name} key in a {suite.kem.name} suite")
+def _check_kem(suite: Suite, kem: Kem) -> None:
+    if kem is not suite.kem:
+        raise UsageError(f"a {kem.name} key in a {suite.kem.name} suite")

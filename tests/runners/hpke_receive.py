@@ -1,6 +1,7 @@
 """A recipient and what it is sent: ``enc``, then ``messages`` in order, each opened or refused.
 
-``expect`` is what comes of the set-up; with ``ok`` each message has an ``expect`` of its own.
+With ``psk`` and ``psk_id`` the recipient demands PSK mode. ``expect`` is what comes of the set-up; with ``ok`` each
+message has an ``expect`` of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 import privproc.errors
-from privproc.hpke import PrivateKey, Suite, decap, setup_recipient
+from privproc.hpke import PrivateKey, Psk, Suite, decap, setup_psk_recipient, setup_recipient
 from privproc.secret import Secret
 from tests.vectorfile import Case
 
@@ -23,7 +24,11 @@ def run(case: Case) -> None:
                 receive()
             assert type(raised.value) is case.expect
         return
-    recipient = setup_recipient(suite, private, enc, info)
+    if "psk" in case:
+        psk = Psk(Secret(case.hex("psk")), case.hex("psk_id"))
+        recipient = setup_psk_recipient(suite, private, enc, info, psk)
+    else:
+        recipient = setup_recipient(suite, private, enc, info)
     for message in case["messages"]:
         ciphertext, aad = bytes.fromhex(message["ciphertext"]), bytes.fromhex(message["aad"])
         if message["expect"] == "ok":

@@ -12,7 +12,7 @@ from tests.vectorfile import Case
 def run(case: Case) -> None:
     suite = Suite.from_ids(case["kem"], case["kdf"], case["aead"])
     shared, info, sequence = case.hex("shared_secret"), case.hex("info"), int(case["sequence"])
-    sender, recipient = Sender(suite, shared, info), Recipient(suite, shared, info)
+    sender, recipient = Sender(suite, shared, info, None), Recipient(suite, shared, info, None)
     sender._sequence, recipient._sequence = [sequence], [sequence]
     plaintext, ciphertext = case.hex("plaintext"), case.hex("ciphertext")
     if case.expect is None:

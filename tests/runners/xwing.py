@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from privproc.hpke import Kem, PrivateKey, PublicKey, decap
 from privproc.hpke.kem import ALGORITHMS
 from privproc.secret import Secret
+from tests.runners.hpke_context import encapsulated
 from tests.vectorfile import Case
 
 
@@ -18,7 +19,8 @@ def run(case: Case) -> None:
     assert private.public_key == public
     enc, shared = case.hex("enc"), case.hex("shared_secret")
     assert decap(private, enc) == Secret(shared)
-    ct_m, ephemeral = enc[:1088], X25519PrivateKey.from_private_bytes(case.hex("coins")[32:])
-    inner = private._handle.m.decapsulate(ct_m), ct_m
+    m, ephemeral = case.hex("coins")[:32], X25519PrivateKey.from_private_bytes(case.hex("coins")[32:])
+    inner = encapsulated(m, public.encode()[:1184]), enc[:1088]
+    assert private._handle.m.decapsulate(enc[:1088]) == inner[0]
     algorithm = ALGORITHMS[Kem.X_WING]
     assert algorithm.derand_encap(public._handle, public.encode(), inner, ephemeral) == (enc, shared)
