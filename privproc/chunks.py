@@ -28,7 +28,7 @@ class Cipher(Protocol):
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         """Ciphertext and tag."""
 
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def decrypt(self, nonce: bytes, data: bytes | memoryview, associated_data: bytes | None) -> bytes:
         """Plaintext; raises ``InvalidTag``."""
 
 
@@ -87,7 +87,7 @@ class Opener(_Sequence):
 
     __slots__ = ()
 
-    def open(self, ciphertext: bytes, *, last: bool = False) -> bytes:
+    def open(self, ciphertext: bytes | memoryview, *, last: bool = False) -> bytes:
         """Plaintext of the next chunk. Raises :class:`OpenError`, and then forgets the key: a peer gets one try."""
         cipher, nonce, aad = self._next(last=last)
         try:
@@ -125,6 +125,6 @@ def unpad(padded: bytes) -> bytes:
     end = 4 + int.from_bytes(padded[:4], "big")
     if len(padded) < max(4, end):
         raise DecodeError("padded data", "length passes the end")
-    if padded.count(0, end) != len(padded) - end:
+    if padded[end:] != bytes(len(padded) - end):
         raise DecodeError("padded data", "padding is not zero", end)
     return padded[4:end]

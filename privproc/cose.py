@@ -45,6 +45,7 @@ __all__ = [
     "Sign1",
     "Value",
     "decode",
+    "decode_foreign",
     "encode",
     "sign1",
 ]
@@ -101,8 +102,11 @@ def _head(data: bytes, start: int, what: str) -> tuple[int, int, int]:
     return major, argument, end
 
 
-def _item(data: bytes, start: int, what: str, depth: int = 0) -> int:
-    """The offset behind the item at ``start``, or :class:`DecodeError` when it isn't of the profile."""
+def _item(data: bytes, start: int, what: str, depth: int = 0, *, ordered: bool = True) -> int:
+    """The offset behind the item at ``start``, or :class:`DecodeError` when it isn't of the profile.
+
+    ``ordered``: whether maps must have their keys in order, besides having none twice.
+    """
     if start < len(data) and data[start] in _CONSTANTS:
         return start + 1
     major, argument, end = _head(data, start, what)
@@ -119,9 +123,9 @@ def _item(data: bytes, start: int, what: str, depth: int = 0) -> int:
         raise DecodeError(what, "nested too deeply", start)
     if major == 4:
         for _ in range(argument):
-            end = _item(data, end, what, depth + 1)
+            end = _item(data, end, what, depth + 1, ordered=ordered)
         return end
-    return _entries(data, end, what, argument, depth + 1)
+    return (_entries if ordered else _unordered_entries)(data, end, what, argument, depth + 1)
 
 
 def _entries(data: bytes, start: int, what: str, count: int, depth: int) -> int:
@@ -132,6 +136,18 @@ def _entries(data: bytes, start: int, what: str, count: int, depth: int) -> int:
         if key <= previous:
             raise DecodeError(what, "map keys repeat or are out of order", start)
         previous, start = key, _item(data, end, what, depth)
+    return start
+
+
+def _unordered_entries(data: bytes, start: int, what: str, count: int, depth: int) -> int:
+    seen = set()
+    for _ in range(count):
+        end = _key(data, start, what)
+        key = data[start:end]  # in its shortest form, so that equal keys are equal bytes
+        if key in seen:
+            raise DecodeError(what, "map keys repeat", start)
+        seen.add(key)
+        start = _item(data, end, what, depth, ordered=False)
     return start
 
 
@@ -151,9 +167,21 @@ def decode(data: bytes, what: str) -> Value:
     longer forms than needed, keys that repeat or are out of order, more than :data:`MAX_DEPTH` levels, more than
     :data:`MAX_SIZE` bytes, truncated and trailing bytes, bad UTF-8.
     """
+    return _decode(data, what, ordered=True)
+
+
+def decode_foreign(data: bytes, what: str) -> Value:
+    """:func:`decode` for what others have written: the keys of a map may come in any order, though none twice.
+
+    The same profile else. Such a value has several encodings, so keep the received bytes: they are what was signed.
+    """
+    return _decode(data, what, ordered=False)
+
+
+def _decode(data: bytes, what: str, *, ordered: bool) -> Value:
     if len(data) > MAX_SIZE:
         raise DecodeError(what, f"more than {MAX_SIZE} bytes")
-    end = _item(data, 0, what)
+    end = _item(data, 0, what, ordered=ordered)
     if end != len(data):
         raise DecodeError(what, f"{len(data) - end} trailing bytes", end)
     try:

@@ -251,7 +251,7 @@ class GatewayKey:
 
 
 class KeyRing:
-    """The keys that a gateway accepts, by identifier. Immutable; a rotation makes a new ring."""
+    """The keys that a gateway accepts, by identifier. Immutable; :mod:`privproc.rotation` plans the next ring."""
 
     __slots__ = ("_keys",)
 

@@ -76,6 +76,10 @@ class Trusted(Generic[T]):
         """The same trust for what ``decode`` makes of the value; what ``decode`` raises passes through."""
         return _trusted(decode(self._value), self.digest, self.not_before, self.not_after)
 
+    def until(self, not_after: int) -> Trusted[T]:
+        """The same value, trusted no longer than ``not_after`` (Unix seconds): another check's end of life, joined."""
+        return _trusted(self._value, self.digest, self.not_before, min(self.not_after, not_after))
+
     def __repr__(self) -> str:
         return f"<Trusted {type(self._value).__name__} until {self.not_after}>"
 

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privproc.attestation.certificate import Certificate
+from privproc.attestation.der import Element
 from privproc.attestation.snp import (
     AMD_ROOTS,
     Endorsements,
@@ -21,8 +23,6 @@ from privproc.attestation.snp import (
     VerifiedChain,
     verify_chain,
 )
-from privproc.attestation.snp.certificate import Certificate
-from privproc.attestation.snp.der import Element
 from privproc.errors import (
     DecodeError,
     ExpiredError,

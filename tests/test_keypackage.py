@@ -21,6 +21,7 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.keypackage import (
+    SIGNERS,
     TYPE,
     Agreed,
     Grid,
@@ -28,11 +29,15 @@ from privproc.keypackage import (
     Seen,
     Signer,
     SignerKey,
+    Signers,
+    Term,
     VerifiedPackage,
     agree,
     seal,
+    signers_from,
     verify,
 )
+from privproc.keypackage.signers import LAST_EPOCH, MAX_TERMS
 from privproc.secret import Secret
 from privproc.tagged import tagged_hash
 from privproc.trust import Trusted
@@ -42,6 +47,7 @@ GRID = Grid(1_800_000_000, 86_400)
 AT = GRID.start(5) + 10
 SIGNER = Signer(Secret(hashlib.sha256(b"test signer").digest()))
 OTHER = Signer(Secret(hashlib.sha256(b"other signer").digest()))
+ONLY = Signers.only(SIGNER.public)
 
 
 def package(epoch: int = 5, *, content: bytes = b"content", previous: bytes = bytes(48), purpose: str = "gateway"):
@@ -52,13 +58,20 @@ def sealed(epoch: int = 5, signer: Signer = SIGNER, **fields) -> bytes:
     return seal(package(epoch, **fields), signer)
 
 
-def check(data: bytes, *, signers=(SIGNER.public,), purpose: str = "gateway", at: int = AT) -> VerifiedPackage:
+def check(data: bytes, *, signers: Signers = ONLY, purpose: str = "gateway", at: int = AT) -> VerifiedPackage:
     return verify(data, signers=signers, purpose=purpose, grid=GRID, at=at)
 
 
-def settle(*copies: bytes, threshold: int = 2, seen: Seen | None = None, at: int = AT, purpose: str = "gateway"):
+def settle(
+    *copies: bytes,
+    threshold: int = 2,
+    seen: Seen | None = None,
+    at: int = AT,
+    purpose: str = "gateway",
+    signers: Signers = ONLY,
+):
     named = [(f"source {i}", data) for i, data in enumerate(copies)]
-    return agree(named, signers=[SIGNER.public], purpose=purpose, grid=GRID, threshold=threshold, seen=seen, at=at)
+    return agree(named, signers=signers, purpose=purpose, grid=GRID, threshold=threshold, seen=seen, at=at)
 
 
 @given(
@@ -170,14 +183,12 @@ def test_the_header_is_exactly_this() -> None:
 
 
 def test_what_is_expected_is_needed() -> None:
-    for expected in ({"signers": []}, {"purpose": ""}):
-        with pytest.raises(UsageError):
-            check(sealed(), **expected)
+    with pytest.raises(UsageError):
+        check(sealed(), purpose="")
     with pytest.raises(UntrustedError):
-        check(sealed(), signers=[OTHER.public])
+        check(sealed(), signers=Signers.only(OTHER.public))
     with pytest.raises(PolicyError, match="purpose"):
         check(sealed(), purpose="issuer")
-    assert check(sealed(), signers=[OTHER.public, SIGNER.public])
 
 
 def test_agreed() -> None:
@@ -212,7 +223,7 @@ def test_threshold_and_names() -> None:
     with pytest.raises(UsageError):
         agree(
             [("a", data), ("a", data)],
-            signers=[SIGNER.public],
+            signers=ONLY,
             purpose="gateway",
             grid=GRID,
             threshold=1,
@@ -251,7 +262,7 @@ def test_memory() -> None:
     assert newer.epoch == 6
     for copies, memory, why in (
         (five, newer, "rolled back"),
-        (sealed(content=b"other"), seen, "second"),
+        (sealed(content=b"other"), seen, "two packages"),
         (sealed(6), seen, "continue"),
         (sealed(6, previous=b""), seen, "continue"),
     ):
@@ -267,15 +278,179 @@ def test_memory() -> None:
     assert settle(first, first, seen=remembered, at=later).seen == remembered
 
 
-def test_one_signer_an_epoch() -> None:
-    data = [("a", sealed()), ("b", sealed(signer=OTHER))]
-    keys = [SIGNER.public, OTHER.public]
+def test_one_source_ahead_doesnt_stop_the_others() -> None:
+    five = sealed()
+    six = sealed(6, previous=check(five).digest)
+    for copies in ((six, five, five), (five, six, five), (five, five, six)):
+        agreed = settle(*copies)
+        assert agreed.seen.epoch == 5
+        assert agreed.sources == tuple(f"source {i}" for i, data in enumerate(copies) if data is five)
+    newer = settle(six, five, five, six)
+    assert newer.seen.epoch == 6
+    assert newer.sources == ("source 0", "source 3")
+    with pytest.raises(UntrustedError, match="1 sources agree, 2 are needed"):
+        settle(five, six)
+    with pytest.raises(UntrustedError, match="2 sources agree, 3 are needed"):
+        settle(six, five, five, threshold=3)
+
+
+def test_a_source_ahead_is_no_way_around_the_other_rules() -> None:
+    five = sealed()
+    six = sealed(6, previous=check(five).digest)
     with pytest.raises(UntrustedError, match="two packages"):
-        agree(data, signers=keys, purpose="gateway", grid=GRID, threshold=1, seen=None, at=AT)
+        settle(five, five, six, sealed(6, content=b"other"))
+    with pytest.raises(UntrustedError, match="rolled back"):
+        settle(five, five, six, seen=settle(six, six).seen)
+    with pytest.raises(UntrustedError, match="two packages"):
+        settle(six, six, sealed(content=b"other"), seen=settle(five, five).seen)
+
+
+@given(st.lists(st.sampled_from([4, 5, 6]), max_size=8), st.integers(1, 4))
+def test_the_newest_that_enough_show(epochs, threshold) -> None:
+    good = [epoch for epoch in (5, 6) if epochs.count(epoch) >= threshold]
+    copies = [PUBLISHED[epoch] for epoch in epochs]
+    if not good:
+        with pytest.raises((UntrustedError, ExpiredError)):
+            settle(*copies, threshold=threshold)
+        return
+    agreed = settle(*copies, threshold=threshold)
+    assert agreed.seen.epoch == max(good)
+    assert len(agreed.sources) == epochs.count(max(good))
+
+
+PUBLISHED = {epoch: sealed(epoch) for epoch in (4, 5, 6)}
+
+
+# Signers.
+
+TAKEOVER = Signers((Term(SIGNER.public, 0, 6), Term(OTHER.public, 7, LAST_EPOCH)))
+
+
+def test_each_epoch_has_one_signer() -> None:
+    assert check(sealed(6), signers=TAKEOVER, at=GRID.start(6))
+    assert check(sealed(7, OTHER), signers=TAKEOVER, at=GRID.start(6))
+    for data in (sealed(6, OTHER), sealed(7), sealed(7, previous=b"")):
+        with pytest.raises(UntrustedError, match="signer of another epoch"):
+            check(data, signers=TAKEOVER, at=GRID.start(6))
+    with pytest.raises(UntrustedError, match="no signer"):
+        check(sealed(7), signers=Signers((Term(SIGNER.public, 0, 6),)), at=GRID.start(7))
+
+
+def test_a_retired_signer_cant_block_its_successor() -> None:
+    seven = sealed(7, OTHER)
+    assert settle(seven, seven, sealed(7), signers=TAKEOVER, at=GRID.start(7)).sources == ("source 0", "source 1")
+
+
+def test_packages_go_on_across_a_takeover() -> None:
+    six = sealed(6)
+    seen = settle(six, six, signers=TAKEOVER, at=GRID.start(6)).seen
+    seven = sealed(7, OTHER, previous=seen.digest)
+    assert settle(seven, six, six, signers=TAKEOVER, at=GRID.start(6), seen=seen).seen == seen
+    assert settle(seven, seven, six, signers=TAKEOVER, at=GRID.start(6), seen=seen).seen.epoch == 7
+
+
+def signer_list(listed: Signers, epoch: int = 5, held: Signers = ONLY, **more) -> Agreed:
+    data = sealed(epoch, purpose=SIGNERS, content=listed.encode(), **more)
+    return settle(data, data, purpose=SIGNERS, signers=held, at=GRID.start(epoch))
+
+
+def test_signers_are_announced_by_a_package() -> None:
+    assert signers_from(signer_list(TAKEOVER), ONLY, at=AT) == TAKEOVER
+    assert signers_from(signer_list(ONLY), ONLY, at=AT) == ONLY
+    again = Signers((Term(SIGNER.public, 5, 8), Term(OTHER.public, 9, 9)))  # ended terms are left out, plans change
+    assert signers_from(signer_list(again, held=TAKEOVER), TAKEOVER, at=AT) == again
+
+
+def test_a_list_changes_nothing_before_the_second_epoch_after_its_own() -> None:
+    for first in (6, 5, 4):
+        sooner = Signers((Term(SIGNER.public, 0, first - 1), Term(OTHER.public, first, LAST_EPOCH)))
+        with pytest.raises(UntrustedError, match="another signer"):
+            signers_from(signer_list(sooner), ONLY, at=AT)
+    for silent in (Signers((Term(SIGNER.public, 5, 5),)), Signers((Term(SIGNER.public, 6, 9),))):
+        with pytest.raises(UntrustedError, match="no signer"):
+            signers_from(signer_list(silent), ONLY, at=AT)
+    # Announced for 7 in 5: in 6 it can't be taken back any more, since 7 may be published.
+    with pytest.raises(UntrustedError, match="another signer"):
+        signers_from(signer_list(ONLY, 6, TAKEOVER), TAKEOVER, at=GRID.start(6))
+
+
+def test_a_list_counts_in_its_epoch_only_and_for_its_purpose() -> None:
+    agreed = signer_list(TAKEOVER)
+    for at in (GRID.start(5) - 1, GRID.start(6)):
+        with pytest.raises(ExpiredError):
+            signers_from(agreed, ONLY, at=at)
+    with pytest.raises(UsageError):
+        signers_from(settle(sealed(), sealed()), ONLY, at=AT)
+    data = sealed(purpose=SIGNERS)
+    with pytest.raises(DecodeError):
+        signers_from(settle(data, data, purpose=SIGNERS), ONLY, at=AT)
+
+
+@st.composite
+def some_signers(draw) -> Signers:
+    edges = sorted(draw(st.sets(st.integers(0, LAST_EPOCH), min_size=2, max_size=2 * MAX_TERMS)))
+    keys = st.sampled_from([SIGNER.public, OTHER.public])
+    return Signers(tuple(Term(draw(keys), *pair) for pair in zip(edges[::2], edges[1::2], strict=False)))
+
+
+@given(some_signers())
+def test_signers_codec(signers: Signers) -> None:
+    check_codec(Signers.decode, signers.encode(), reencode=Signers.encode)
+    assert Signers.decode(signers.encode()) == signers
+    for term in signers.terms:
+        assert signers.of(term.first) == signers.of(term.last) == signers.find(term.key.kid) == term.key
+
+
+@given(st.binary(max_size=80), st.integers(0), st.integers(0, 255))
+def test_signers_contract(data: bytes, place: int, byte: int) -> None:
+    check_contract(Signers.decode, data)
+    broken = bytearray(TAKEOVER.encode())
+    broken[place % len(broken)] = byte
+    check_contract(Signers.decode, bytes(broken))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {},
+        [[bytes(32), 0, 1]] * 2,
+        [[bytes(32), 5, 9], [bytes(32), 0, 4]],
+        [[bytes(32), 0, 4], [bytes(32), 4, 9]],
+        [[bytes(31), 0, 1]],
+        ["x"],
+        [["x" * 32, 0, 1]],
+        [[bytes(32), 0]],
+        [[bytes(32), 0, None]],
+        [[bytes(32), 1, 0]],
+        [[bytes(32), False, True]],
+        [[bytes(32), 0, True]],
+        [[bytes(32), 0, LAST_EPOCH + 1]],
+        [[bytes(32), -1, 1]],
+        [[bytes(32), epoch, epoch] for epoch in range(MAX_TERMS + 1)],
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_lists_that_are_refused(value) -> None:
+    with pytest.raises(DecodeError):
+        Signers.decode(cose.encode(value))
+
+
+def test_wrong_signers_are_the_callers_mistake() -> None:
+    for first, last in ((-1, 0), (1, 0), (0, LAST_EPOCH + 1)):
+        with pytest.raises(UsageError):
+            Term(SIGNER.public, first, last)
+    overlapping = (Term(SIGNER.public, 0, 5), Term(OTHER.public, 5, 6))
+    for terms in ((), overlapping, overlapping[::-1], (Term(SIGNER.public, 0, 0),) * 2):
+        with pytest.raises(UsageError):
+            Signers(terms)
+    with pytest.raises(UsageError):
+        Signers(tuple(Term(SIGNER.public, epoch, epoch) for epoch in range(MAX_TERMS + 1)))
 
 
 def test_grid() -> None:
     assert GRID.epoch(at=GRID.origin) == 0
+    assert Grid(0, 1).epoch(at=0) == 0
     assert GRID.epoch(at=GRID.start(7) - 1) == 6
     assert GRID.epoch(at=GRID.start(7)) == 7
     with pytest.raises(UsageError):
@@ -296,6 +471,7 @@ def test_keys_are_opaque_and_checked() -> None:
     for wrong in (lambda: Signer(Secret(bytes(31))), lambda: SignerKey(bytes(31))):
         with pytest.raises(UsageError):
             wrong()
+    assert Seen(0, bytes(48)).epoch == 0
     for epoch, digest in ((-1, bytes(48)), (0, b"")):
         with pytest.raises(UsageError):
             Seen(epoch, digest)

@@ -36,26 +36,34 @@ from privproc.ohttp import (
     REQUEST_TYPE,
     RESPONSE_TYPE,
     Gateway,
+    MediaTypeError,
+    MethodError,
     Place,
     Problem,
     ReplayKey,
     ReplayWindow,
+    RequestHeader,
     WindowFullError,
     begin,
     check_date,
     decode_date,
     encode_date,
     problem_for,
+    receive,
     request_overhead,
     response_overhead,
 )
 from privproc.ohttp.client import _derand_begin
 from privproc.ohttp.problems import BLANK, DATE, MAX_PROBLEM, MEDIA_TYPE, OHTTP_KEY, TABLE
 from privproc.secret import Secret
-from tests.codec import check_contract
+from tests.codec import check_codec, check_contract
+from tests.replay_contract import check_replay_store
 
-SUITES = [Suite(kem, kdf, aead) for kem in Kem for kdf in Kdf for aead in Aead]
-DH_SUITES = [suite for suite in SUITES if suite.kem is not Kem.X_WING]
+KDFS = [kdf for kdf in Kdf if kdf.two_stage]
+AEADS = [aead for aead in Aead if aead is not Aead.EXPORT_ONLY]
+SUITES = [Suite(kem, kdf, aead) for kem in Kem for kdf in KDFS for aead in AEADS]
+DH_SUITES = [suite for suite in SUITES if suite.kem in (Kem.P256_SHA256, Kem.X25519_SHA256)]
+SINGLE_SHOT = {Kem.P256_SHA256: "P256", Kem.X25519_SHA256: "X25519", Kem.X_WING: "MLKEM768_X25519"}
 ONE = Suite(Kem.X25519_SHA256, Kdf.HKDF_SHA256, Aead.AES_128_GCM)
 BIG_KEY = Suite(Kem.X25519_SHA256, Kdf.HKDF_SHA256, Aead.CHACHA20_POLY1305)
 FROM, TO = 1000, 2000
@@ -68,7 +76,7 @@ def suite_id(suite):
 
 @functools.cache
 def private(kem):
-    return PrivateKey.decode(kem, Secret(bytes(range(1, 33))))
+    return PrivateKey.decode(kem, Secret(bytes(range(1, 1 + kem.Nsk))))
 
 
 def gateway_key(suite=ONE, key_id=7):
@@ -313,6 +321,52 @@ class TestGatewayRefuses:
         assert said == {"cannot be opened"}
 
 
+class TestKeyOnDemand:
+    def test_in_two_steps(self):
+        wire, pending = outgoing().seal(b"question")
+        received = receive(wire, max_request=len(wire))
+        assert received.header == RequestHeader(7, 0x20, 1, 1)
+        assert RequestHeader.decode(received.header.encode()) == received.header
+        message, responder = received.open(gateway_key(), at=AT)
+        assert message == b"question"
+        assert pending.finish(responder.seal(b"answer")) == b"answer"
+        refuses_copies(received)
+        with pytest.raises(SpentError):
+            received.open(gateway_key(), at=AT)
+
+    def test_header(self):
+        check_codec(RequestHeader.decode, bytes(range(7)), reencode=RequestHeader.encode)
+
+    @pytest.mark.parametrize(
+        ("key", "at", "error"),
+        [
+            (lambda: None, AT, UnsupportedError),
+            (lambda: gateway_key(BIG_KEY, key_id=8), AT, UsageError),
+            (lambda: gateway_key(PER_KEM[0]), AT, UsageError),
+            (lambda: GatewayKey(7, private(ONE.kem), (BIG_KEY,), FROM, TO), AT, UnsupportedError),
+            (gateway_key, FROM - 1, ExpiredError),
+            (gateway_key, TO, ExpiredError),
+            (lambda: GatewayKey(7, PrivateKey.generate(ONE.kem), (ONE,), FROM, TO), AT, OpenError),
+        ],
+    )
+    def test_one_key_is_tried(self, key, at, error):
+        """Which key fits must not tell clients apart (RFC 9458 §7)."""
+        received = receive(exchange()[0], max_request=1000)
+        with pytest.raises(error):
+            received.open(key(), at=at)
+        with pytest.raises(SpentError):
+            received.open(gateway_key(), at=AT)
+
+    def test_bounds(self):
+        wire = exchange()[0]
+        with pytest.raises(LimitError):
+            receive(wire, max_request=len(wire) - 1)
+        with pytest.raises(DecodeError):
+            receive(wire[:6], max_request=1000)
+        with pytest.raises(DecodeError):
+            receive(wire[: 7 + 32 + 15], max_request=1000).open(gateway_key(), at=AT)
+
+
 class TestClientRefuses:
     @pytest.mark.parametrize("suite", [ONE, BIG_KEY], ids=suite_id)
     def test_every_prefix_and_suffix(self, suite):
@@ -423,12 +477,11 @@ class TestAgainstPyhpke:
         assert pending.finish(reply) == b"answer"
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=suite_id)
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.kem in SINGLE_SHOT], ids=suite_id)
 def test_requests_against_cryptography(suite):
     """The crypto library's own single-shot HPKE: the only second implementation with X-Wing at hand."""
-    kem = {Kem.P256_SHA256: "P256", Kem.X25519_SHA256: "X25519", Kem.X_WING: "MLKEM768_X25519"}[suite.kem]
     theirs = single_shot.Suite(
-        getattr(single_shot.KEM, kem),
+        getattr(single_shot.KEM, SINGLE_SHOT[suite.kem]),
         getattr(single_shot.KDF, suite.kdf.name),
         getattr(single_shot.AEAD, suite.aead.name),
     )
@@ -467,6 +520,9 @@ class TestReplay:
         for size in (0, 31, 33):
             with pytest.raises(UsageError):
                 ReplayKey(bytes(size))
+
+    def test_the_contract(self):
+        check_replay_store(lambda: ReplayWindow(1000))
 
     def test_new_then_replayed_then_expired(self):
         window = ReplayWindow(10)
@@ -722,9 +778,12 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("error", "before", "after"),
         [
-            (UnsupportedError(""), (400, OHTTP_KEY), (400, BLANK)),
-            (ExpiredError(""), (400, OHTTP_KEY), (400, DATE)),
-            (OpenError(), (400, OHTTP_KEY), (400, BLANK)),
+            (UnsupportedError(""), (422, OHTTP_KEY), (400, BLANK)),
+            (ExpiredError(""), (422, OHTTP_KEY), (400, DATE)),
+            (OpenError(), (422, OHTTP_KEY), (400, BLANK)),
+            (MethodError(""), (405, BLANK), (400, BLANK)),
+            (MediaTypeError(""), (415, BLANK), (400, BLANK)),
+            (errors.PolicyError(""), (400, BLANK), (403, BLANK)),
             (DecodeError("", ""), (400, BLANK), (400, BLANK)),
             (LimitError(""), (413, BLANK), (413, BLANK)),
             (WindowFullError(""), (413, BLANK), (503, BLANK)),

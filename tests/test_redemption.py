@@ -65,7 +65,10 @@ def test_lease_that_ended_is_spent():
 def test_reservation_is_left_once(leave):
     store = MemoryStore(10)
     reservation = store.reserve(spend(), at=0, lease=30)
+    assert reservation.key == spend()
     getattr(store, leave)(reservation, at=0)
+    with pytest.raises(SpentError):
+        _ = reservation.key
     for again in (store.commit, store.release):
         with pytest.raises(SpentError):
             again(reservation, at=0)

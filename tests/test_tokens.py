@@ -83,7 +83,7 @@ VOPRF_CHALLENGE = TokenChallenge(VOPRF, "issuer.example", b"", ())
 
 
 def trusted(key: TokenKey, *, not_before: int = AT - HOUR, not_after: int = AT + HOUR) -> trust.Trusted[TokenKey]:
-    return trust.pin(key, key.spki, not_before=not_before, not_after=not_after)
+    return trust.pin(key, key.encoded, not_before=not_before, not_after=not_after)
 
 
 def issuer(key: PrivateKey = FIRST) -> Issuer:
@@ -105,7 +105,7 @@ CODECS = [
     (Token.decode, TOKEN.encode()),
     (TokenChallenge.decode, CHALLENGE.encode()),
     (TokenChallenge.decode, VOPRF_CHALLENGE.encode()),
-    (TokenRequest.decode, TokenRequest(7, bytes(256)).encode()),
+    (TokenRequest.decode, TokenRequest(BLIND_RSA, 7, bytes(256)).encode()),
 ]
 
 
@@ -139,11 +139,11 @@ def test_text_contract(data):
 def test_sizes():
     assert len(TOKEN.encode()) == 354
     assert len(TOKEN.authenticator_input) == 98
-    assert len(TokenRequest(0, bytes(256)).encode()) == 259
-    assert len(KEY.spki) == 342
+    assert len(TokenRequest(BLIND_RSA, 0, bytes(256)).encode()) == 259
+    assert len(KEY.encoded) == 342
 
 
-@pytest.mark.parametrize("token_type", sorted(GREASE | {3, 5, 0xDA7A, 0xFFFF}))
+@pytest.mark.parametrize("token_type", sorted(GREASE | {3, 4, 6, 0xDA7A, 0xFFFF}))
 def test_other_types(token_type):
     start = token_type.to_bytes(2, "big")
     for decode, encoded in CODECS:
@@ -152,7 +152,7 @@ def test_other_types(token_type):
     with pytest.raises(UnsupportedError):
         TokenChallenge(token_type, "issuer.example", b"", ())
     with pytest.raises(UnsupportedError):
-        TokenKey(token_type, KEY.spki)
+        TokenKey(token_type, KEY.encoded)
 
 
 def test_grease_types_are_a_sequence_with_gaps():
@@ -171,13 +171,13 @@ def test_grease_types_are_a_sequence_with_gaps():
 )
 def test_token_sizes_are_checked(fields):
     with pytest.raises(UsageError):
-        Token(*fields)
+        Token(BLIND_RSA, *fields)
 
 
 def test_other_fields_are_checked():
     for key_id, blinded in ((-1, bytes(256)), (256, bytes(256)), (0, bytes(255))):
         with pytest.raises(UsageError):
-            TokenRequest(key_id, blinded)
+            TokenRequest(BLIND_RSA, key_id, blinded)
     for age in (-1, 10**10):
         with pytest.raises(UsageError):
             OfferedChallenge(CHALLENGE, max_age=age)
@@ -298,9 +298,10 @@ AGES = st.one_of(st.none(), st.integers(0, 10**10 - 1))
 def test_offers(offer):
     auth = offer.encode()
     assert OfferedChallenge.decode(auth) == offer
-    field = httpauth.encode_challenges([auth, grease_challenge(), OfferedChallenge(VOPRF_CHALLENGE).encode()])
-    assert decode_offers(field, origin="GATEWAY.example") == (offer,)
-    assert decode_offers(field, origin="gateway.example.evil") == ()
+    other = OfferedChallenge(VOPRF_CHALLENGE)
+    field = httpauth.encode_challenges([auth, grease_challenge(), other.encode()])
+    assert decode_offers(field, origin="GATEWAY.example") == (offer, other)
+    assert decode_offers(field, origin="gateway.example.evil") == (other,)
 
 
 def test_an_offer_without_origins_is_for_all():
@@ -351,7 +352,7 @@ def test_grease_is_refused_and_varies():
 
 
 def test_token_key():
-    assert KEY.key_id == hashlib.sha256(KEY.spki).digest()
+    assert KEY.key_id == hashlib.sha256(KEY.encoded).digest()
     assert KEY.truncated_id == KEY.key_id[31]
     large = PrivateKey.generate(3072).public_key
     with pytest.raises(UnsupportedError):
@@ -359,13 +360,13 @@ def test_token_key():
     with pytest.raises(UnsupportedError):
         IssuerKey(PrivateKey.generate(3072), 0, 1)
     with pytest.raises(DecodeError):
-        TokenKey(BLIND_RSA, KEY.spki + b"\0")
-    numbers = load_der_public_key(KEY.spki)
+        TokenKey(BLIND_RSA, KEY.encoded + b"\0")
+    numbers = load_der_public_key(KEY.encoded)
     with pytest.raises(UnsupportedError):
         TokenKey(BLIND_RSA, numbers.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
-DIRECTORY = IssuerDirectory("/request?a=b", (TokenKey(BLIND_RSA, KEY.spki, AT), OTHER))
+DIRECTORY = IssuerDirectory("/request?a=b", (TokenKey(BLIND_RSA, KEY.encoded, AT), OTHER))
 
 
 def test_directory():
@@ -373,8 +374,8 @@ def test_directory():
     assert json.loads(DIRECTORY.encode()) == {
         "issuer-request-uri": "/request?a=b",
         "token-keys": [
-            {"token-type": 2, "token-key": base64.urlsafe_b64encode(KEY.spki).decode(), "not-before": AT},
-            {"token-type": 2, "token-key": base64.urlsafe_b64encode(OTHER.spki).decode()},
+            {"token-type": 2, "token-key": base64.urlsafe_b64encode(KEY.encoded).decode(), "not-before": AT},
+            {"token-type": 2, "token-key": base64.urlsafe_b64encode(OTHER.encoded).decode()},
         ],
     }
     encoded = DIRECTORY.encode()
@@ -388,7 +389,7 @@ def test_directory():
 def test_directory_key():
     assert DIRECTORY.key(at=AT).key_id == KEY.key_id
     assert DIRECTORY.key(at=AT - 1).key_id == OTHER.key_id
-    only = IssuerDirectory("/", (TokenKey(BLIND_RSA, KEY.spki, AT),))
+    only = IssuerDirectory("/", (TokenKey(BLIND_RSA, KEY.encoded, AT),))
     with pytest.raises(ExpiredError):
         only.key(at=AT - 1)
     with pytest.raises(ExpiredError):
@@ -396,7 +397,7 @@ def test_directory_key():
 
 
 def _directory(**changes: object) -> bytes:
-    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.spki)}
+    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.encoded)}
     body = {"issuer-request-uri": "/a", "token-keys": [entry]}
     for name, value in changes.items():
         target = body if name in ("uri", "keys") else entry
@@ -470,14 +471,14 @@ def test_directory_limits():
     assert IssuerDirectory.decode(padded)
     with pytest.raises(LimitError):
         IssuerDirectory.decode(padded + b" ")
-    others = [{"token-type": 1, "token-key": ""}] * MAX_KEYS
+    others = [{"token-type": 3, "token-key": ""}] * MAX_KEYS
     assert IssuerDirectory.decode(_directory(keys=others)).token_keys == ()
     with pytest.raises(LimitError):
         IssuerDirectory.decode(_directory(keys=[*others, others[0]]))
 
 
 def test_directory_with_a_key_twice():
-    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.spki)}
+    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.encoded)}
     with pytest.raises(DecodeError):
         IssuerDirectory.decode(_directory(keys=[entry, entry | {"not-before": 1}]))
 
@@ -493,7 +494,7 @@ def test_directory_with_an_unusable_key_is_refused_whole():
 
 
 def test_issuance_verifies_with_another_library():
-    key = load_der_public_key(KEY.spki)
+    key = load_der_public_key(KEY.encoded)
     pss = padding.PSS(padding.MGF1(SHA384()), 48)
     key.verify(TOKEN.authenticator, TOKEN.authenticator_input, pss, SHA384())
     assert TOKEN.challenge_digest == CHALLENGE.digest
@@ -502,7 +503,7 @@ def test_issuance_verifies_with_another_library():
 
 def test_derandomised_twin_is_the_same_protocol():
     nonce, salt = hashlib.sha256().digest(), bytes(48)
-    runs = [_derand_request(CHALLENGE, trusted(KEY), nonce, salt, 12345, at=AT) for _ in range(2)]
+    runs = [_derand_request(CHALLENGE, trusted(KEY), nonce, salt, b"\x30\x39", at=AT) for _ in range(2)]
     assert runs[0][0] == runs[1][0]
     token = runs[0][1].finish(issuer().issue(runs[0][0], at=AT))
     assert ORIGIN.redeem(token, challenge=CHALLENGE, at=AT).token.nonce == nonce
@@ -560,7 +561,7 @@ def test_request_needs_a_key_in_use():
         request(CHALLENGE, trusted(KEY), at=AT + HOUR)
     with pytest.raises(ExpiredError):
         request_bound(CHALLENGE, trusted(KEY), at=AT - HOUR - 1)
-    staged = TokenKey(BLIND_RSA, KEY.spki, AT + 1)
+    staged = TokenKey(BLIND_RSA, KEY.encoded, AT + 1)
     with pytest.raises(ExpiredError):
         request(CHALLENGE, trusted(staged), at=AT)
     assert request(CHALLENGE, trusted(staged), at=AT + 1)
@@ -575,7 +576,7 @@ def test_issuer_refuses():
         with pytest.raises(DecodeError):
             service.issue(bad, at=AT)
     with pytest.raises(UnsupportedError):
-        service.issue(b"\0\1" + wire[2:], at=AT)
+        service.issue(b"\0\3" + wire[2:], at=AT)
     with pytest.raises(UnsupportedError):
         service.issue(wire[:2] + bytes(((KEY.truncated_id + 1) % 256,)) + wire[3:], at=AT)
     for at in (AT - HOUR - 1, AT + HOUR):
@@ -639,12 +640,12 @@ def test_redeem():
 def test_redeem_checks_in_order():
     origin = Origin([trusted(KEY)])
     other_challenge = TokenChallenge(BLIND_RSA, "issuer.example", b"", ("gateway.example",))
-    broken = Token(TOKEN.nonce, other_challenge.digest, OTHER.key_id, bytes(256))
+    broken = Token(BLIND_RSA, TOKEN.nonce, other_challenge.digest, OTHER.key_id, bytes(256))
     with pytest.raises(UnsupportedError):
         origin.redeem(broken, challenge=VOPRF_CHALLENGE, at=AT + HOUR)
     with pytest.raises(UntrustedError, match="key"):
         origin.redeem(broken, challenge=CHALLENGE, at=AT + HOUR)
-    broken = Token(TOKEN.nonce, other_challenge.digest, KEY.key_id, bytes(256))
+    broken = Token(BLIND_RSA, TOKEN.nonce, other_challenge.digest, KEY.key_id, bytes(256))
     for at in (AT - HOUR - 1, AT + HOUR):
         with pytest.raises(ExpiredError):
             origin.redeem(broken, challenge=CHALLENGE, at=at)
@@ -664,7 +665,7 @@ def test_no_byte_of_a_token_can_be_changed(place, change):
 
 
 def test_a_token_under_one_key_is_none_under_another():
-    moved = Token(TOKEN.nonce, TOKEN.challenge_digest, OTHER.key_id, TOKEN.authenticator)
+    moved = Token(BLIND_RSA, TOKEN.nonce, TOKEN.challenge_digest, OTHER.key_id, TOKEN.authenticator)
     with pytest.raises(SignatureError):
         ORIGIN.redeem(moved, challenge=CHALLENGE, at=AT)
 
@@ -695,12 +696,27 @@ def test_bound_tokens():
     wire, pending = request_bound(CHALLENGE, trusted(KEY), at=AT)
     bound = pending.finish(issuer().issue(wire, at=AT))
     redeemed = ORIGIN.redeem(bound.token, challenge=CHALLENGE, at=AT)
-    proof = bound.proof_key.sign(TH1)
-    verify_possession(bound.proof_key.statement, redeemed.token.nonce, TH1, proof)
+    token, proof_key = bound.spend()
+    assert redeemed.token == token
+    proof = proof_key.sign(TH1)
+    verify_possession(proof_key.statement, redeemed.token.nonce, TH1, proof)
     with pytest.raises(UntrustedError):
-        verify_possession(bound.proof_key.statement, TOKEN.nonce, TH1, proof)
+        verify_possession(proof_key.statement, TOKEN.nonce, TH1, proof)
     with pytest.raises(SignatureError):
-        verify_possession(bound.proof_key.statement, redeemed.token.nonce, hashlib.sha384().digest(), proof)
+        verify_possession(proof_key.statement, redeemed.token.nonce, hashlib.sha384().digest(), proof)
+
+
+def test_a_bound_token_is_spent_once():
+    wire, pending = request_bound(CHALLENGE, trusted(KEY), at=AT)
+    bound = pending.finish(issuer().issue(wire, at=AT))
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(UsageError):
+            attempt(bound)
+    token, _ = bound.spend()
+    assert token.token_key_id == KEY.key_id
+    for again in (bound.spend, lambda: bound.token):
+        with pytest.raises(SpentError):
+            again()
 
 
 def test_proof_keys_are_fresh():
@@ -806,17 +822,19 @@ def test_representations():
     wire, pending = request_bound(CHALLENGE, trusted(KEY), at=AT)
     bound = pending.finish(issuer().issue(wire, at=AT))
     redeemed = ORIGIN.redeem(bound.token, challenge=CHALLENGE, at=AT)
+    ready = repr(bound)
+    token, proof_key = bound.spend()
     secrets = [
-        bound.token.nonce,
-        bound.token.authenticator,
-        bound.proof_key.to_secret().expose()[:32],
-        bound.proof_key.statement[2:34],
+        token.nonce,
+        token.authenticator,
+        proof_key.to_secret().expose()[:32],
+        proof_key.statement[2:34],
         wire[3:],
     ]
     for shown in (
         bound,
-        bound.token,
-        bound.proof_key,
+        token,
+        proof_key,
         redeemed,
         redeemed.spend_key,
         pending,
@@ -824,5 +842,5 @@ def test_representations():
     ):
         for secret in secrets:
             assert repr(secret)[2:-1] not in repr(shown)
-            assert secret.hex() not in repr(shown)
+            assert secret.hex() not in repr(shown) + ready
     assert str(FIRST.public_key.n) not in repr(IssuerKey(FIRST, 0, 1))

@@ -1,5 +1,8 @@
-"""Evidence, policy, appraisal and the binder. One folder a kind of hardware; :mod:`.binder` is common to all."""
+"""Evidence, policy, appraisal and the binder. One folder a kind of hardware, with one ``appraise`` each:
+:mod:`.snp`, :mod:`.tdx`, :mod:`.nitro`. :mod:`.binder` and the result's common fields are the same for all.
+"""
 
-from privproc.attestation.snp import VerifiedEvidence
+from privproc.attestation.rules import Rule
+from privproc.attestation.verified import VerifiedEvidence
 
-__all__ = ["VerifiedEvidence"]
+__all__ = ["Rule", "VerifiedEvidence"]

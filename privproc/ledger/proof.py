@@ -14,20 +14,12 @@ from typing import Final, Self
 
 from privproc.errors import DecodeError, ExpiredError, PolicyError, UntrustedError, UsageError
 from privproc.ledger import merkle
-from privproc.ledger.checkpoint import (
-    COSIGNATURE,
-    ED25519,
-    MAX_NOTE,
-    Checkpoint,
-    Note,
-    NoteKey,
-    decode_base64,
-    decode_number,
-)
+from privproc.ledger.checkpoint import MAX_NOTE, Checkpoint, Note, decode_base64, decode_number
 from privproc.ledger.entry import Entry
+from privproc.ledger.policy import LogPolicy
 from privproc.trust import Earned
 
-__all__ = ["SKEW", "LogPolicy", "Logged", "Proof", "verify"]
+__all__ = ["SKEW", "Logged", "Proof", "Witnessed", "verify", "verify_checkpoint"]
 
 SKEW: Final = 300
 """How many seconds a cosignature may lie in the future of ``at``: clocks differ."""
@@ -98,30 +90,17 @@ class Proof:
         return "\n".join((*lines, "", "")).encode() + self.checkpoint
 
 
-@dataclass(frozen=True, slots=True)
-class LogPolicy:
-    """Which log counts, and who must have seen its tree: all of it is required.
+@dataclass(frozen=True, slots=True, init=False)
+class Witnessed(Earned):
+    """A checkpoint that the log signed and a quorum of its witnesses has seen.
 
-    ``key``: the log's (type :data:`~privproc.ledger.checkpoint.ED25519`); its name is the only accepted origin.
-    ``witnesses``: keys of type :data:`~privproc.ledger.checkpoint.COSIGNATURE`, of which ``threshold`` must have
-    cosigned within ``max_age`` seconds. What a witness signs doesn't name it, so that one key under two names would
-    count twice: that, an empty list and a threshold of 0 are :class:`UsageError`.
+    ``witnessed_at`` (Unix seconds) is the latest time by which the quorum had cosigned; ``not_after`` (excluded) is
+    that plus the policy's age.
     """
 
-    key: NoteKey
-    witnesses: tuple[NoteKey, ...]
-    threshold: int
-    max_age: int
-
-    def __post_init__(self) -> None:
-        if self.key.kind != ED25519 or any(witness.kind != COSIGNATURE for witness in self.witnesses):
-            raise UsageError("a log's key is of type 1, a witness's of type 4")
-        if not 1 <= self.threshold <= len(self.witnesses):
-            raise UsageError("a threshold is 1 to the number of witnesses")
-        if len({key.public for key in (self.key, *self.witnesses)}) != len(self.witnesses) + 1:
-            raise UsageError("log and witnesses have a key of their own each")
-        if self.max_age < 1:
-            raise UsageError("a maximum age is 1 second or more")
+    checkpoint: Checkpoint
+    witnessed_at: int
+    not_after: int
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -176,12 +155,7 @@ def verify(
         raise UsageError("the floor is another log's checkpoint")
     read = Proof.decode(proof)
     entry = Entry.decode(read.extra)
-    note = Note.decode(read.checkpoint)
-    head = Checkpoint.decode(note.text)
-    note.verify(log.key)
-    if head.origin != log.key.name:
-        raise UntrustedError("checkpoint: another log's")
-    witnessed = _witnessed(note, log, at)
+    head, witnessed = _checkpoint(read.checkpoint, log, at)
     if head.size < floor.size or (head.size == floor.size and head.root != floor.root):
         raise UntrustedError("checkpoint: before the floor, or another tree of its size")
     merkle.verify_inclusion(merkle.leaf_hash(read.extra), read.index, head.size, read.hashes, head.root)
@@ -202,13 +176,41 @@ def verify(
     )
 
 
+def verify_checkpoint(note: bytes, *, log: LogPolicy, at: int) -> Witnessed:
+    """Check a checkpoint by itself (c2sp.org/tlog-checkpoint): for auditors, and for a memory of what was seen.
+
+    Raises :class:`DecodeError`; :class:`SignatureError` for a false signature; :class:`UntrustedError` for another log
+    or too few witnesses; :class:`ExpiredError` past its age, or when ``at`` lies more than :data:`SKEW` seconds before
+    the cosignatures.
+    """
+    if not isinstance(log, LogPolicy):
+        raise UsageError("the log's policy is needed")
+    head, witnessed = _checkpoint(note, log, at)
+    not_after = witnessed + log.max_age
+    if at >= not_after:
+        raise ExpiredError("checkpoint is no longer valid")
+    return Witnessed._earn(checkpoint=head, witnessed_at=witnessed, not_after=not_after)
+
+
+def _checkpoint(data: bytes, log: LogPolicy, at: int) -> tuple[Checkpoint, int]:
+    """The checkpoint in a note, and since when the quorum of its witnesses has seen it."""
+    note = Note.decode(data)
+    head = Checkpoint.decode(note.text)
+    note.verify(log.key)
+    if head.origin != log.key.name:
+        raise UntrustedError("checkpoint: another log's")
+    return head, _witnessed(note, log, at)
+
+
 def _witnessed(note: Note, log: LogPolicy, at: int) -> int:
-    """The latest time by which ``threshold`` witnesses had cosigned: the threshold-th newest of one time each."""
-    each = [times for witness in log.witnesses if (times := note.cosigned(witness))]
-    if len(each) < log.threshold:
-        raise UntrustedError(f"checkpoint: {len(each)} witnesses, {log.threshold} are needed")
+    """The latest time by which the quorum had cosigned, with one time for each witness."""
+    # A time of 0 makes no statement about the newest tree (tlog-cosignature): it has no age and doesn't count.
+    each = {key: times for key in log.quorum.keys if (times := [time for time in note.cosigned(key) if time])}
+    if log.quorum.since({key: max(times) for key, times in each.items()}) is None:
+        raise UntrustedError(f"checkpoint: {len(each)} witnesses are no quorum")
     # A witness counts by its newest time that isn't in the future: one with a wrong clock neither helps nor harms.
-    past = sorted((max(known) for times in each if (known := [t for t in times if t <= at + SKEW])), reverse=True)
-    if len(past) < log.threshold:
+    past = {key: max(known) for key, times in each.items() if (known := [time for time in times if time <= at + SKEW])}
+    since = log.quorum.since(past)
+    if since is None:
         raise ExpiredError("checkpoint: cosigned in the future")
-    return past[log.threshold - 1]
+    return since

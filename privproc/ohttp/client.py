@@ -1,4 +1,4 @@
-"""The client of a single-shot exchange (RFC 9458 §4): ``begin``, ``seal``, ``finish``.
+"""The client (RFC 9458 §4): ``begin``, ``seal``, ``finish``; chunked: ``begin_chunked``, ``stream``.
 
 It begins before there is a message, since what goes inside may have to prove something about this very exchange: its
 ``enc``, and secrets exported from it.
@@ -19,17 +19,20 @@ from privproc.ohttp._exchange import (
     MAX_MESSAGE,
     Exchange,
     ExchangeStep,
+    Mode,
     nonce_size,
     request_info,
     response_cipher,
     response_overhead,
     sendable,
 )
+from privproc.ohttp._framing import MAX_CHUNK, MessageSender, Seal
+from privproc.ohttp.chunked import ResponseReceiver
 from privproc.secret import Secret
 from privproc.trust import Trusted
 from privproc.wire import bounded
 
-__all__ = ["Outgoing", "PendingResponse", "begin"]
+__all__ = ["Outgoing", "OutgoingStream", "PendingResponse", "begin", "begin_chunked"]
 
 
 def begin(selection: Trusted[Selection], *, at: int) -> Outgoing:
@@ -38,21 +41,35 @@ def begin(selection: Trusted[Selection], *, at: int) -> Outgoing:
     Raises :class:`ExpiredError` outside of the selection's validity, and :class:`OpenError` for an X25519 key of low
     order.
     """
-    chosen = selection.get(at=at)
-    header = _header(chosen)
-    enc, sender = setup_sender(chosen.suite, chosen.config.public_key, request_info(header))
-    return Outgoing(Exchange(header, chosen.config, chosen.suite, enc, sender))
+    return Outgoing(_exchange(Mode.SINGLE, selection.get(at=at), None))
+
+
+def begin_chunked(selection: Trusted[Selection], *, at: int) -> OutgoingStream:
+    """:func:`begin` for a chunked exchange (draft-ietf-ohai-chunked-ohttp-08 §6.1); raises the same.
+
+    Whether a service is asked in chunks belongs to its configuration. Never fall back to the other mode because one
+    failed: a gateway that refuses one of two for some clients could tell them apart (§7 of the draft).
+    """
+    return OutgoingStream(_exchange(Mode.CHUNKED, selection.get(at=at), None))
 
 
 def _derand_begin(selection: Selection, ephemeral: PrivateKey) -> Outgoing:
-    header = _header(selection)
-    enc, sender = _derand_setup_sender(selection.suite, selection.config.public_key, request_info(header), ephemeral)
-    return Outgoing(Exchange(header, selection.config, selection.suite, enc, sender))
+    return Outgoing(_exchange(Mode.SINGLE, selection, ephemeral))
 
 
-def _header(selection: Selection) -> bytes:
-    suite = selection.suite
-    return HEADER.pack(selection.config.key_id, suite.kem, suite.kdf, suite.aead)
+def _derand_begin_chunked(selection: Selection, ephemeral: PrivateKey) -> OutgoingStream:
+    return OutgoingStream(_exchange(Mode.CHUNKED, selection, ephemeral))
+
+
+def _exchange(mode: Mode, selection: Selection, ephemeral: PrivateKey | None) -> Exchange[Sender]:
+    config, suite = selection.config, selection.suite
+    header = HEADER.pack(config.key_id, suite.kem, suite.kdf, suite.aead)
+    info = request_info(mode, header)
+    if ephemeral is None:
+        enc, sender = setup_sender(suite, config.public_key, info)
+    else:
+        enc, sender = _derand_setup_sender(suite, config.public_key, info, ephemeral)
+    return Exchange(mode, header, config, suite, enc, sender)
 
 
 @final
@@ -109,3 +126,23 @@ class PendingResponse(Step[_Pending]):
             return cipher.decrypt(iv, memoryview(wire)[size:], None)
         except InvalidTag:
             raise OpenError from None
+
+
+@final
+class OutgoingStream(ExchangeStep[Sender]):
+    """A chunked exchange that has begun. ``enc``, ``suite``, ``key_config`` and ``export`` are there until
+    :meth:`stream`.
+    """
+
+    __slots__ = ()
+
+    def stream(self, *, max_chunk: int = MAX_CHUNK) -> tuple[MessageSender, ResponseReceiver]:
+        """The two directions: what seals the request, and what opens the response, which may begin to come before the
+        request is complete.
+
+        To send more because of what came shows the gateway, and whoever watches, the round trip to this client (§7.2
+        of the draft). ``max_chunk``: see :class:`ResponseReceiver`.
+        """
+        begun = self._take()
+        receiver = ResponseReceiver(begun.suite, begun.enc, begun.response_secret(), max_chunk=max_chunk)
+        return MessageSender(begun.header + begun.enc, Seal.request(begun.context)), receiver

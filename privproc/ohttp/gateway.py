@@ -1,29 +1,79 @@
-"""The gateway of a single-shot exchange (RFC 9458 §4): ``open``, then ``seal`` once."""
+"""The gateway (RFC 9458 §4): ``open``, then ``seal`` once; chunked: ``stream`` and ``accept``.
+
+With a ring of keys, or, where keys are found on demand, in two steps: :func:`receive` tells the key that is wanted, the
+caller looks it up, and :meth:`Received.open` goes on with it.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import cast, final
+from typing import NamedTuple, final
 
+from privproc._step import Step
 from privproc.errors import DecodeError, UsageError
-from privproc.hpke import Recipient, setup_recipient
-from privproc.keyconfig import KeyRing
+from privproc.keyconfig import GatewayKey, KeyRing
 from privproc.ohttp._exchange import (
     HEADER,
-    Exchange,
-    ExchangeStep,
+    Mode,
+    OpenedRequest,
+    RequestHeader,
+    decapsulate,
     nonce_size,
-    request_info,
     request_overhead,
     response_cipher,
     sendable,
 )
-from privproc.ohttp.replay import ReplayKey
+from privproc.ohttp.chunked import RequestEvent, RequestReceiver
 from privproc.wire import bounded
 
-__all__ = ["Gateway", "Responder"]
+__all__ = ["Gateway", "Received", "Responder", "receive"]
 
-REPLAY_LABEL = b"privproc ohttp replay"
+
+def receive(wire: bytes, *, max_request: int) -> Received:
+    """An encapsulated request of at most ``max_request`` bytes, else :class:`LimitError`; :class:`DecodeError` when it
+    is shorter than its header.
+    """
+    bounded("encapsulated request", len(wire), max_request)
+    if len(wire) < HEADER.size:
+        raise DecodeError("encapsulated request", "shorter than its header", len(wire))
+    header = RequestHeader.decode(wire[: HEADER.size])
+    return Received(_Received(header, wire), header)
+
+
+class _Received(NamedTuple):
+    header: RequestHeader
+    wire: bytes
+
+
+@final
+class Received(Step[_Received]):
+    """An encapsulated request whose key is wanted: the one that ``header`` names. One key is tried: clients must not
+    be told apart by the one that fits (RFC 9458 §7).
+    """
+
+    __slots__ = ("header",)
+
+    def __init__(self, state: _Received, header: RequestHeader) -> None:
+        super().__init__(state)
+        self.header = header
+
+    def open(self, key: GatewayKey | None, *, at: int) -> tuple[bytes, Responder]:
+        """The message (see :meth:`Outgoing.seal`), and what seals the response. ``key``: ``None`` if there is none.
+
+        Raises :class:`UnsupportedError` for a key or suite that isn't offered, :class:`ExpiredError` outside of the
+        key's time, :class:`DecodeError` when the request is too short, and :class:`OpenError`, without saying why, for
+        whatever HPKE refuses. To the peer, ``problem_for`` makes all but the third look alike. The key of another
+        header is a :class:`UsageError`.
+        """
+        header, wire = self._take()
+        found, suite = header.match(key, at=at)
+        if len(wire) < request_overhead(suite):
+            raise DecodeError("encapsulated request", "too short", len(wire))
+        start = HEADER.size + suite.kem.Nenc
+        exchange = decapsulate(Mode.SINGLE, header, wire[HEADER.size : start], found, suite)
+        # Any buffer will do for the cipher; the view spares a copy of the body.
+        message = exchange.context.open(memoryview(wire)[start:])
+        return message, Responder(exchange, until=found.not_after)
 
 
 class Gateway:
@@ -42,46 +92,29 @@ class Gateway:
         self._max_request = max_request
 
     def open(self, wire: bytes, *, at: int) -> tuple[bytes, Responder]:
-        """The message in an encapsulated request (see :meth:`Outgoing.seal`), and what seals the response.
+        """:func:`receive` and :meth:`Received.open` with the ring's key; raises what they raise."""
+        received = receive(wire, max_request=self._max_request)
+        header = received.header
+        return received.open(self._ring.find(header.key_id, header.kem, at=at), at=at)
 
-        Raises :class:`LimitError` beyond ``max_request``, :class:`DecodeError` when it is too short,
-        :class:`UnsupportedError` for a key or suite that isn't offered, :class:`ExpiredError` outside of the key's
-        time, and :class:`OpenError`, without saying why, for whatever HPKE refuses. To the peer, ``problem_for`` makes
-        the last three look alike.
+    def accept(self, receiver: RequestReceiver, *, at: int) -> list[RequestEvent]:
+        """:meth:`RequestReceiver.accept` with the ring's key, as the answer to a :class:`RequestHeader` event.
+
+        ``max_request`` is not for chunked requests, which nobody holds whole: the caller counts, if it matters.
         """
-        bounded("encapsulated request", len(wire), self._max_request)
-        if len(wire) < HEADER.size:
-            raise DecodeError("encapsulated request", "shorter than its header", len(wire))
-        key_id, kem, kdf, aead = HEADER.unpack_from(wire)
-        key = self._ring.find(key_id, kem, at=at)
-        suite = key.suite(kdf, aead)
-        if len(wire) < request_overhead(suite):
-            raise DecodeError("encapsulated request", "too short", len(wire))
-        start = HEADER.size + suite.kem.Nenc
-        header, enc = wire[: HEADER.size], wire[HEADER.size : start]
-        context = setup_recipient(suite, key.private, enc, request_info(header))
-        # Any buffer will do for the cipher; the view spares a copy of the body.
-        message = context.open(cast("bytes", memoryview(wire)[start:]))
-        return message, Responder(Exchange(header, key.config, suite, enc, context), until=key.not_after)
+        header = receiver.header
+        return receiver.accept(self._ring.find(header.key_id, header.kem, at=at), at=at)
 
 
 @final
-class Responder(ExchangeStep[Recipient]):
+class Responder(OpenedRequest):
     """A request that was opened. ``enc``, ``suite``, ``key_config`` and ``export`` are there until :meth:`seal`.
 
     ``until`` (Unix seconds) is when the key's time ends: from then on the request doesn't open any more, and its replay
     key may be forgotten.
     """
 
-    __slots__ = ("until",)
-
-    def __init__(self, state: Exchange[Recipient], *, until: int) -> None:
-        super().__init__(state)
-        self.until = until
-
-    def replay_key(self) -> ReplayKey:
-        """What to remember of this request: the same for every copy of it, and for nothing else."""
-        return ReplayKey(self.export(REPLAY_LABEL, 32).expose())
+    __slots__ = ()
 
     def seal(self, message: bytes) -> bytes:
         """The encapsulated response for ``message`` (see :meth:`PendingResponse.finish`), with a fresh nonce.

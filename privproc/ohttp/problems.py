@@ -12,11 +12,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Self
 
-from privproc.errors import DecodeError, ExpiredError, LimitError, OpenError, PeerError, UnsupportedError
+from privproc.errors import (
+    DecodeError,
+    ExpiredError,
+    LimitError,
+    OpenError,
+    PeerError,
+    PolicyError,
+    UnsupportedError,
+)
 from privproc.ohttp.replay import WindowFullError
 from privproc.wire import bounded
 
-__all__ = ["BLANK", "DATE", "MAX_PROBLEM", "MEDIA_TYPE", "OHTTP_KEY", "TABLE", "Place", "Problem", "problem_for"]
+__all__ = [
+    "BLANK",
+    "DATE",
+    "MAX_PROBLEM",
+    "MEDIA_TYPE",
+    "OHTTP_KEY",
+    "TABLE",
+    "MediaTypeError",
+    "MethodError",
+    "Place",
+    "Problem",
+    "problem_for",
+]
 
 MEDIA_TYPE: Final = "application/problem+json"
 """RFC 9457 §6.1."""
@@ -34,6 +54,14 @@ a fresh encapsulation, and must not use that Date for anything else."""
 
 MAX_PROBLEM: Final = 4096
 """Bytes of a problem document that are read."""
+
+
+class MethodError(UnsupportedError):
+    """Another method than POST (RFC 9458 §5)."""
+
+
+class MediaTypeError(UnsupportedError):
+    """Content that isn't an encapsulated message, or is one of the other mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +119,26 @@ class Place(enum.Enum):
     AFTER_DECAPSULATION = "after"
 
 
-_KEY = Problem(OHTTP_KEY, "key configuration not acceptable", 400)
+_KEY = Problem(OHTTP_KEY, "key configuration not acceptable", 422)
 _BAD = Problem(BLANK, "Bad Request", 400)
+_METHOD = Problem(BLANK, "Method Not Allowed", 405)
+_MEDIA_TYPE = Problem(BLANK, "Unsupported Media Type", 415)
+_TARGET = Problem(BLANK, "Forbidden", 403)
 _LARGE = Problem(BLANK, "Content Too Large", 413)
 _BUSY = Problem(BLANK, "Service Unavailable", 503)
 _DATE = Problem(DATE, "date field in request outside of acceptable range", 400)
 
 TABLE: Final[Mapping[tuple[type[PeerError], Place], Problem]] = {
-    # Unknown, outdated and merely unopenable look alike: a refusal must not tell which keys exist.
+    # Unknown, outdated and merely unopenable look alike: a refusal must not tell which keys exist. RFC 9458 §6.4 allows
+    # 422 for all three; §5.3's problem type goes with any 4xx, and its example has 400, which here means malformed.
     (UnsupportedError, Place.BEFORE_DECAPSULATION): _KEY,
     (ExpiredError, Place.BEFORE_DECAPSULATION): _KEY,
     (OpenError, Place.BEFORE_DECAPSULATION): _KEY,
+    (MethodError, Place.BEFORE_DECAPSULATION): _METHOD,
+    (MediaTypeError, Place.BEFORE_DECAPSULATION): _MEDIA_TYPE,
     (LimitError, Place.BEFORE_DECAPSULATION): _LARGE,
     (PeerError, Place.BEFORE_DECAPSULATION): _BAD,
+    (PolicyError, Place.AFTER_DECAPSULATION): _TARGET,
     (ExpiredError, Place.AFTER_DECAPSULATION): _DATE,
     (WindowFullError, Place.AFTER_DECAPSULATION): _BUSY,
     (LimitError, Place.AFTER_DECAPSULATION): _LARGE,

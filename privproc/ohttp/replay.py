@@ -16,10 +16,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from threading import Lock
+from typing import Protocol
 
 from privproc.errors import DecodeError, ExpiredError, LimitError, ReplayError, UsageError
 
-__all__ = ["ReplayKey", "ReplayWindow", "WindowFullError", "check_date", "decode_date", "encode_date"]
+__all__ = ["ReplayKey", "ReplayStore", "ReplayWindow", "WindowFullError", "check_date", "decode_date", "encode_date"]
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -47,12 +48,30 @@ class ReplayKey:
             raise UsageError("a replay key has 32 bytes")
 
 
-class ReplayWindow:
-    """The replay keys of one gateway process: at most ``capacity`` of them (about 200 bytes each). Thread-safe.
+class ReplayStore(Protocol):
+    """The contract of whatever remembers replay keys. Gateways that hold the same private key share one.
 
-    Several processes that hold the same private key need a shared store instead, with the same rule: insert if absent,
-    atomically, and keep until ``until``.
+    - Look-up and insertion are one atomic, linearizable step: of callers that bring one key at once, at whichever
+      gateway, exactly one returns. A store that reads first and writes then, or reads from a replica that lags, breaks
+      this; a conditional write ("insert if absent") that all replicas of the key's shard agree on keeps it.
+    - What was admitted is remembered until its ``until``, across restarts too: a store that may forget earlier, for
+      want of memory or after a crash, lets replays through. One that is full or out of reach refuses.
+    - Time is ``at``. A store that removes entries by a clock of its own keeps them longer, by as much as the clocks may
+      differ, or lets ``at`` decide.
+
+    ``tests/replay_contract.py`` runs any implementation through this. The library calls no store: the caller does.
     """
+
+    def admit(self, key: ReplayKey, *, at: int, until: int) -> None:
+        """Return only if ``key`` is new, and remember it until ``until`` (Unix seconds).
+
+        Raises :class:`ReplayError` if it was admitted before, :class:`ExpiredError` if ``until`` has passed, and
+        :class:`WindowFullError` when it can't be remembered. What isn't admitted isn't remembered.
+        """
+
+
+class ReplayWindow:
+    """A :class:`ReplayStore` for one gateway process: at most ``capacity`` keys (about 200 bytes each). Thread-safe."""
 
     __slots__ = ("_capacity", "_ends", "_latest", "_lock", "_seen")
 

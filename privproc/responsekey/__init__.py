@@ -13,7 +13,7 @@ as well. The answer is a stream of padded chunks, the last one marked.
 
 from privproc.responsekey.announcement import Announcement, OneTimeKey
 from privproc.responsekey.answer import Answer, AnswerData, AnswerEnd, AnswerEvent, AnswerSealer
-from privproc.responsekey.request import REQUEST_SIZES, Context, open_request, seal_request
+from privproc.responsekey.request import REQUEST_SIZES, Context, fits, open_request, seal_request
 
 __all__ = [
     "REQUEST_SIZES",
@@ -25,6 +25,7 @@ __all__ = [
     "AnswerSealer",
     "Context",
     "OneTimeKey",
+    "fits",
     "open_request",
     "seal_request",
 ]

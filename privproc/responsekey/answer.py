@@ -18,11 +18,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from privproc import hkdf, hpke
-from privproc._step import Step, Unique
+from privproc._step import Unique
 from privproc.chunks import TAG_LENGTH, Opener, Sealer, pad, unpad
 from privproc.errors import DecodeError, UsageError
 from privproc.tagged import lp, tagged_hash
@@ -48,7 +48,7 @@ _MIDDLE, _LAST = b"\0", b"\1"
 class AnswerData:
     """A piece of the answer, authenticated."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,11 @@ class Answer(Unique):
     again. The answer is complete only when :class:`AnswerEnd` has come: :meth:`receive_end` raises otherwise.
     """
 
-    __slots__ = ("_feed", "_next", "_step", "th3")
+    __slots__ = ("_feed", "th3")
 
     def __init__(self, suite: hpke.Suite, dk: hpke.PrivateKey, prk: bytes, th3: bytes) -> None:
-        self._step = _Pending((suite, dk, prk, th3))
-        self._feed: Feed[AnswerEvent] = Feed("answer", self._parse())
+        # The parser alone holds the keys: they go with it, at the end or at the first failure.
+        self._feed: Feed[AnswerEvent] = Feed("answer", _parse(suite, dk, prk, th3))
         self.th3 = th3
 
     def receive_data(self, data: bytes) -> list[AnswerEvent]:
@@ -144,34 +144,27 @@ class Answer(Unique):
         """The stream below has ended. Raises :class:`DecodeError` if the last chunk has not come."""
         return self._feed.receive(b"", last=True)
 
-    def _parse(self) -> Parser[AnswerEvent]:
-        size = int.from_bytes((yield Need(4, 4)), "big")
-        if not 0 < size <= _ENC_LIMIT:
-            raise DecodeError("answer", f"encapsulation of {size} bytes")
-        opener, suite = self._step.open((yield Need(size, size)))
-        next_key: hpke.PublicKey | None = None
-        first, last = True, False
-        while not last:
-            head = yield Need(3, 3)
-            last = _flag(head[0])
-            plaintext = opener.open((yield _need(int.from_bytes(head[1:], "big"))), last=last)
-            if first:
-                next_key, plaintext = _next_key(suite, plaintext)
-                first = False
-            if data := unpad(plaintext):
-                yield AnswerData(data)
-        yield AnswerEnd(next_key)
 
-
-class _Pending(Step[tuple[hpke.Suite, hpke.PrivateKey, bytes, bytes]]):
-    """The device's key, until the enclave's encapsulation comes."""
-
-    __slots__ = ()
-
-    def open(self, e: bytes) -> tuple[Opener, hpke.Suite]:
-        suite, dk, prk, th3 = self._take()
-        key, iv = _schedule(suite, prk, th3, e, hpke.decap(dk, e))
-        return Opener(suite.aead.cipher(key), iv, middle=_MIDDLE, last=_LAST), suite
+def _parse(suite: hpke.Suite, dk: hpke.PrivateKey, prk: bytes, th3: bytes) -> Parser[AnswerEvent]:
+    size = int.from_bytes((yield Need(4, 4)), "big")
+    if not 0 < size <= _ENC_LIMIT:
+        raise DecodeError("answer", f"encapsulation of {size} bytes")
+    e = yield Need(size, size)
+    key, iv = _schedule(suite, prk, th3, e, hpke.decap(dk, e))
+    opener = Opener(suite.aead.cipher(key), iv, middle=_MIDDLE, last=_LAST)
+    del dk, prk, key
+    next_key: hpke.PublicKey | None = None
+    first, last = True, False
+    while not last:
+        head = yield Need(3, 3)
+        last = _flag(head[0])
+        plaintext = opener.open((yield _need(int.from_bytes(head[1:], "big"))), last=last)
+        if first:
+            next_key, plaintext = _next_key(suite, plaintext)
+            first = False
+        if data := unpad(plaintext):
+            yield AnswerData(data)
+    yield AnswerEnd(next_key)
 
 
 def _flag(value: int) -> bool:

@@ -27,7 +27,7 @@ from privproc.secret import Secret
 from privproc.tagged import lp, tagged_hash
 from privproc.wire import Reader, Writer
 
-__all__ = ["EXPORTER_LABEL", "REQUEST_SIZES", "Context", "exporter_context", "open_request", "seal_request"]
+__all__ = ["EXPORTER_LABEL", "REQUEST_SIZES", "Context", "exporter_context", "fits", "open_request", "seal_request"]
 
 EXPORTER_LABEL = b"EXPERIMENTAL privproc/1 keys"
 EXPORTER_LENGTH = 48
@@ -80,6 +80,9 @@ class _Keys(NamedTuple):
     key: bytes
     iv: bytes
 
+    def __repr__(self) -> str:
+        return "<_Keys>"
+
 
 def _schedule(context: Context, suite: hpke.Suite, exported: Secret) -> _Keys:
     prk = hkdf.extract(_HASH, context.exporter.expose(), exported.expose())
@@ -87,6 +90,18 @@ def _schedule(context: Context, suite: hpke.Suite, exported: Secret) -> _Keys:
     context.exporter.wipe()
     key = hkdf.expand(_HASH, prk, lp(b"req key") + context.th2, suite.aead.Nk)
     return _Keys(prk, key, hkdf.expand(_HASH, prk, lp(b"req iv") + context.th2, suite.aead.Nn))
+
+
+def fits(suite: hpke.Suite, length: int) -> None:
+    """Raise :class:`UsageError` if a request of ``length`` bytes is too large to be sealed under ``suite``."""
+    _filled(8 + suite.kem.Npk + length)
+
+
+def _filled(used: int) -> int:
+    size = next((size for size in REQUEST_SIZES if used <= size), None)
+    if size is None:
+        raise UsageError(f"a request that fills {used} bytes is too large")
+    return size
 
 
 def seal_request(context: Context, suite: hpke.Suite, key: hpke.PublicKey, request: bytes) -> tuple[bytes, Answer]:
@@ -107,9 +122,7 @@ def _seal(
     keys = _schedule(context, suite, hpke_context.export(b"privproc/1 req", 48))
     head = lp(dk.public_key.encode()) + len(request).to_bytes(4, "big")
     used = len(head) + len(request)
-    size = next((size for size in REQUEST_SIZES if used <= size), None)
-    if size is None:
-        raise UsageError(f"a request of {len(request)} bytes is too large")
+    size = _filled(used)
     ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, b"".join((head, request, bytes(size - used))), None)
     th3 = context.th3(enc, ciphertext)
     return Writer().vector(4, enc).vector(4, ciphertext).done(), Answer(suite, dk, keys.prk, th3)
@@ -142,6 +155,6 @@ def _read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
     if reader.left not in REQUEST_SIZES:
         raise reader.fail("not one of the padded sizes")
     dk, request, padding = reader.vector(4, 1, _ENC_LIMIT), reader.vector(4), reader.rest()
-    if padding.count(0) != len(padding):
+    if padding != bytes(len(padding)):
         raise DecodeError("request plaintext", "padding is not zero")
     return dk, request

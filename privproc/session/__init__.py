@@ -14,15 +14,36 @@ The device is a flow, gateway and enclave are steps; docs/protocol.md has the by
 """
 
 from privproc.session.device import AnswerChannel, Flow, Opening, Relay, Reply, Session, adrive, ask, begin, drive
-from privproc.session.directory import PURPOSE, Anchors, Contents, Directory, Memory, Published, Service, learn
+from privproc.session.directory import (
+    PURPOSE,
+    Anchors,
+    Contents,
+    Directory,
+    Memory,
+    Published,
+    Service,
+    learn,
+    learn_signers,
+)
 from privproc.session.enclave import AwaitingRequest, Enclave, EnclaveOpening, EnclaveReply
-from privproc.session.gateway import GRACE, ContinueRequest, Epoch, Exchange, Gateway, Live, OpenRequest
+from privproc.session.gateway import (
+    GRACE,
+    Accepted,
+    ContinueRequest,
+    Epoch,
+    Exchange,
+    Forwarded,
+    Gateway,
+    Live,
+    OpenRequest,
+)
 from privproc.session.profile import SUITES
 
 __all__ = [
     "GRACE",
     "PURPOSE",
     "SUITES",
+    "Accepted",
     "Anchors",
     "AnswerChannel",
     "AwaitingRequest",
@@ -35,6 +56,7 @@ __all__ = [
     "Epoch",
     "Exchange",
     "Flow",
+    "Forwarded",
     "Gateway",
     "Live",
     "Memory",
@@ -50,4 +72,5 @@ __all__ = [
     "begin",
     "drive",
     "learn",
+    "learn_signers",
 ]

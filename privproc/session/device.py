@@ -15,7 +15,8 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeVar, final
 
 from privproc import bhttp, ohttp, ratls, responsekey
@@ -32,15 +33,17 @@ from privproc.session import transcript
 from privproc.session.directory import Anchors, Contents, Directory, Service
 from privproc.session.messages import Continue, Continued, Offer, Open, Opened
 from privproc.session.profile import (
+    ANSWER_SIZES,
     CONTINUE_PATH,
     FORMATS,
+    LEASE,
     OHTTP_REQUEST,
     OHTTP_RESPONSE,
     OPEN_PATH,
     PROOF_FIELD,
     SUITES,
 )
-from privproc.tokens import BoundToken
+from privproc.tokens import BoundToken, ProofKey, Token
 from privproc.trust import Trusted, check_window
 from privproc.wire import Writer, bounded
 
@@ -50,9 +53,6 @@ T = TypeVar("T")
 
 Flow = Generator[Request, "tuple[Response, int]", T]
 """Yields requests; is sent each response with the time (Unix seconds) at which it came."""
-
-ANSWER_LIMIT = 8 << 20
-"""Bytes of an encapsulated answer. It is held whole until chunked OHTTP carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class _Asked(NamedTuple):
     service: Service
     anchors: Anchors
     relay: Relay
+    began: int
     selection: Trusted[Selection]
     pending: ohttp.PendingResponse
     tls: ratls.PendingServer
@@ -87,21 +88,33 @@ def begin(
 ) -> tuple[Request, Opening]:
     """The first request, and what takes its answer.
 
-    ``token`` must be marked as spent before the request is sent. Raises :class:`ExpiredError` for a directory past its
-    epoch, :class:`UntrustedError` for a role that it doesn't list, :class:`UnsupportedError` when no suite is shared,
-    :class:`UsageError` for a token of another issuer or epoch.
+    ``token`` is spent by this; whoever keeps tokens must have marked it before the request is sent. Raises, and spends
+    nothing: :class:`ExpiredError` for a directory past its time, :class:`UntrustedError` for a role that it doesn't
+    list, :class:`UnsupportedError` when no suite is shared, :class:`UsageError` for a token of another issuer or epoch.
     """
     contents = directory.contents.get(at=at)
     service = contents.service(role)
-    if (token.token.challenge_digest, token.token.token_key_id) != (
-        contents.challenge.digest,
-        contents.token_key.key_id,
-    ):
+    expected = contents.challenge.digest, contents.token_key.key_id
+    if (token.token.challenge_digest, token.token.token_key_id) != expected:
         raise UsageError("the token is not of this directory's issuer, gateway and epoch")
     selection = directory.contents.map(lambda contents: select(contents.keys, SUITES))
+    outgoing = ohttp.begin(selection, at=at)
+    size = contents.up - ohttp.request_overhead(outgoing.suite)
     hello, tls = ratls.connect(contents.group)
-    message = Open(
-        role=role,
+    message = _open(service, hello)
+    spent, proof_key = token.spend()
+    th1 = transcript.opened(directory.package, _outer(outgoing, spent, proof_key), message)
+    continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
+    fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, _proof(proof_key, th1)))
+    inner = Request("POST", "https", contents.gateway, OPEN_PATH, fields, message)
+    wire, pending = outgoing.seal(bhttp.encode_request(inner, size=size))
+    asked = _Asked(contents, service, anchors, relay, at, selection, pending, tls, th1, continue_key)
+    return relay.request(wire), Opening(asked)
+
+
+def _open(service: Service, hello: bytes) -> bytes:
+    return Open(
+        role=service.role,
         log=service.log,
         namespace=service.namespace,
         formats=tuple(map(int, FORMATS)),
@@ -111,47 +124,22 @@ def begin(
         suites=tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in SUITES),
         client_hello=hello,
     ).encode()
-    outgoing = ohttp.begin(selection, at=at)
-    suite = outgoing.suite
-    th1 = transcript.opened(directory.package, _outer(outgoing, token), message)
-    continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
-    inner = Request(
-        "POST",
-        "https",
-        contents.gateway,
-        OPEN_PATH,
-        ((b"authorization", token.token.authorization()), (PROOF_FIELD, _proof(token, th1))),
-        message,
-    )
-    wire, pending = outgoing.seal(bhttp.encode_request(inner, size=contents.up - ohttp.request_overhead(suite)))
-    asked = _Asked(
-        contents,
-        service,
-        anchors,
-        relay,
-        selection,
-        pending,
-        tls,
-        th1,
-        continue_key,
-    )
-    return relay.request(wire), Opening(asked)
 
 
-def _outer(outgoing: ohttp.Outgoing, token: BoundToken) -> bytes:
+def _outer(outgoing: ohttp.Outgoing, token: Token, proof_key: ProofKey) -> bytes:
     suite = outgoing.suite
     return transcript.outer(
         outgoing.key_config,
         b"".join(part.to_bytes(2, "big") for part in (suite.kem, suite.kdf, suite.aead)),
         outgoing.enc,
         outgoing.export(transcript.OUTER_EXPORT, 32),
-        token.token.encode(),
-        token.proof_key.statement,
+        token.encode(),
+        proof_key.statement,
     )
 
 
-def _proof(token: BoundToken, th1: bytes) -> bytes:
-    field = Writer().vector(2, token.proof_key.statement).vector(2, token.proof_key.sign(th1)).done()
+def _proof(proof_key: ProofKey, th1: bytes) -> bytes:
+    field = Writer().vector(2, proof_key.statement).vector(2, proof_key.sign(th1)).done()
     return base64.urlsafe_b64encode(field)
 
 
@@ -169,6 +157,7 @@ class Opening(Step[_Asked]):
         the check that failed. Nothing of the user's has been sent then.
         """
         asked = self._take()
+        check_window("first answer", 0, asked.began + LEASE, at)
         sealed = _encapsulated(response)
         if len(sealed) != asked.contents.down:
             raise PolicyError("the first answer is not of the directory's size")
@@ -183,8 +172,9 @@ class Opening(Step[_Asked]):
         )
         evidence = _appraise(asked, opened, offer, report_data, at)
         channel = established.release(evidence, at=at)
-        until = min(evidence.not_after, at + announcement.lifetime)
-        th2 = transcript.attested(asked.th1, report_data, offer.evidence)
+        # The enclave counts from Open; the handle's time began before it came here.
+        until = min(evidence.not_after, asked.began + announcement.lifetime, at + LEASE)
+        th2 = transcript.attested(asked.th1, report_data, offer.format, offer.evidence)
         return Session(_Ready(asked, channel, announcement, opened.handle, th2, until), evidence)
 
 
@@ -254,6 +244,7 @@ class Session(Step[_Ready]):
         records = channel.data_to_send()
         outgoing = ohttp.begin(asked.selection, at=at)
         mac = transcript.continuation_mac(asked.continue_key, handle, 0, outgoing.enc, records)
+        asked.continue_key.wipe()
         message = Continue(handle, 0, mac, records).encode()
         inner = Request("POST", "https", asked.contents.gateway, CONTINUE_PATH, (), message)
         wire, pending = outgoing.seal(bhttp.encode_request(inner))
@@ -283,7 +274,7 @@ class AnswerChannel(Unique):
 
     def receive_data(self, data: bytes) -> list[AnswerEvent]:
         """Raises :class:`LimitError` beyond 8 MiB."""
-        bounded("encapsulated answer", len(self._buffer) + len(data), ANSWER_LIMIT)
+        bounded("encapsulated answer", len(self._buffer) + len(data), ANSWER_SIZES[-1])
         self._buffer += data
         return []
 
@@ -291,6 +282,8 @@ class AnswerChannel(Unique):
         """Raises :class:`OpenError`, :class:`DecodeError` (truncated, among others), :class:`PolicyError`."""
         wire = bytes(self._buffer)
         self._buffer.clear()
+        if len(wire) not in ANSWER_SIZES:
+            raise PolicyError("the answer is not of a padded size")
         continued = Continued.decode(_content(self._pending.finish(wire)))
         events: list[AnswerEvent] = []
         for event in self._channel.receive_data(continued.records):
@@ -320,7 +313,7 @@ def _content(message: bytes) -> bytes:
 class Reply:
     """The whole answer, and what was found about who gave it."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     evidence: snp.VerifiedEvidence
 
 
@@ -331,6 +324,8 @@ def ask(
 
     Raises what the steps raise. No failure makes it send more than those two requests: nothing is retried or fetched.
     """
+    for suite in SUITES:
+        responsekey.fits(suite, len(question))  # before a token is spent on it
     request, opening = begin(directory, token, role=role, relay=relay, anchors=anchors, at=at)
     response, at = yield request
     session = opening.finish(response, at=at)
@@ -342,23 +337,24 @@ def ask(
 
 def drive(flow: Flow[T], send: Callable[[Request], Response], now: Callable[[], int]) -> T:
     """Run ``flow``: ``send`` carries a request and gives the response, ``now`` tells the Unix time."""
-    try:
-        request = next(flow)
-        while True:
-            response = send(request)
-            request = flow.send((response, now()))
-    except StopIteration as done:
-        result: T = done.value
-        return result
+    advance: Callable[[], Request] = flow.__next__
+    while True:
+        try:
+            request = advance()
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        # Outside of the try: a StopIteration of the caller's must not pass for the flow's end.
+        advance = partial(flow.send, (send(request), now()))
 
 
 async def adrive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]], now: Callable[[], int]) -> T:
     """:func:`drive` for an asynchronous ``send``."""
-    try:
-        request = next(flow)
-        while True:
-            response = await send(request)
-            request = flow.send((response, now()))
-    except StopIteration as done:
-        result: T = done.value
-        return result
+    advance: Callable[[], Request] = flow.__next__
+    while True:
+        try:
+            request = advance()
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        advance = partial(flow.send, (await send(request), now()))

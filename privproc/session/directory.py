@@ -7,31 +7,45 @@ the same one and a witnessed log holds it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from privproc import cose, ledger, ratls
 from privproc.attestation import snp
 from privproc.errors import DecodeError, PeerError, PolicyError, UnsupportedError, UntrustedError, UsageError
 from privproc.keyconfig import KeyConfigs
-from privproc.keypackage import Grid, Seen, SignerKey, agree
+from privproc.keypackage import SIGNERS, Agreed, Grid, Seen, Signers, agree, signers_from
 from privproc.ledger import Checkpoint, LogPolicy
 from privproc.ledger.merkle import EMPTY_ROOT
 from privproc.tokens import BLIND_RSA, IssuerDirectory, TokenChallenge, TokenKey
 from privproc.trust import Earned, Trusted
 from privproc.wire import Reader, Writer
 
-__all__ = ["PURPOSE", "Anchors", "Contents", "Directory", "Memory", "Published", "Service", "learn"]
+__all__ = [
+    "PURPOSE",
+    "Anchors",
+    "Contents",
+    "Directory",
+    "Memory",
+    "Published",
+    "Service",
+    "learn",
+    "learn_signers",
+    "package_role",
+]
 
 PURPOSE = "privproc/1/directory"
-"""The purpose that the package's signer states, and the role under which the log holds its digest."""
+"""The purpose that the package's signer states."""
 
 _FIELDS = {"gateway", "keys", "issuer", "tokens", "group", "up", "down", "services", "checkpoints"}
 _SERVICE = {"role", "log", "namespace", "version", "policy"}
 _LIMIT = 16
 _PACKAGE_LIMIT = 1 << 17
-_SIZE_LIMIT = 1 << 16
+_NAME_LIMIT = 128  # so that Open and the first request hold the longest names
+_SIZES = (1 << 12, 1 << 16)
+_AUTHORITY = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +66,16 @@ class Service:
 class Contents:
     """The content of a package, a deterministic CBOR map::
 
-    { "gateway": tstr,          the gateway's authority, also the origin that tokens are for
+    { "gateway": tstr,          the gateway's host or host:port, also the origin that tokens are for
       "keys": bstr,             application/ohttp-keys with exactly one configuration
-      "issuer": tstr,           the issuer's name
+      "issuer": tstr,           the issuer's host or host:port
       "tokens": bstr,           the issuer's directory, with exactly one key
       "group": uint,            the TLS group that is demanded
-      "up": uint, "down": uint, bytes of the first encapsulated request and response
+      "up": uint, "down": uint, bytes of the first encapsulated request and response, 2^12 to 2^16
       "services": [ * { "role": tstr, "log": tstr, "namespace": tstr, "version": uint, "policy": bstr } ],
       "checkpoints": [ * bstr ] }       one for each log, without signatures: the package is signed
+
+    Each tstr has 1 to 128 characters of visible ASCII, each list 1 to 16 items.
     """
 
     gateway: str
@@ -75,6 +91,8 @@ class Contents:
     def __post_init__(self) -> None:
         if len(self.keys.entries) != 1 or len(self.tokens.token_keys) != 1:
             raise PolicyError("directory: exactly one gateway key and one issuer key per epoch")
+        if self.token_key.token_type != BLIND_RSA:
+            raise PolicyError("directory: tokens are of type 0x0002, which the gateway verifies without the issuer")
         origins = {checkpoint.origin for checkpoint in self.checkpoints}
         if len(origins) != len(self.checkpoints) or {service.log for service in self.services} - origins:
             raise PolicyError("directory: one checkpoint for each log")
@@ -89,13 +107,13 @@ class Contents:
         if group not in set(ratls.Group):
             raise UnsupportedError(f"TLS group {group:#06x}")
         return cls(
-            gateway=_name(fields, "gateway"),
+            gateway=_authority(fields, "gateway"),
             keys=KeyConfigs.decode(_bytes(fields, "keys")),
-            issuer=_name(fields, "issuer"),
+            issuer=_authority(fields, "issuer"),
             tokens=IssuerDirectory.decode(_bytes(fields, "tokens")),
             group=ratls.Group(group),
-            up=_uint(fields, "up", _SIZE_LIMIT),
-            down=_uint(fields, "down", _SIZE_LIMIT),
+            up=_uint(fields, "up", *_SIZES),
+            down=_uint(fields, "down", *_SIZES),
             services=tuple(map(_service, _list(fields, "services"))),
             checkpoints=tuple(map(_checkpoint, _list(fields, "checkpoints"))),
         )
@@ -145,8 +163,11 @@ class Contents:
         raise UntrustedError(f"directory: no role {role!r}")
 
     def checkpoint(self, origin: str) -> Checkpoint:
-        """The floor for proofs of the log ``origin``, which is one that a service names."""
-        return next(checkpoint for checkpoint in self.checkpoints if checkpoint.origin == origin)
+        """The floor for proofs of the log ``origin``. Raises :class:`UntrustedError` for one that isn't listed."""
+        for checkpoint in self.checkpoints:
+            if checkpoint.origin == origin:
+                return checkpoint
+        raise UntrustedError(f"directory: no checkpoint of {origin!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +201,26 @@ class Published:
 class Anchors:
     """What a device ships with, and nothing on the wire can change.
 
-    ``signers`` of packages, on ``grid``; ``mirrors`` how many sources must agree; ``package_log`` and
-    ``package_namespace`` where packages are logged; ``logs`` the policy for each log of measurements, by origin;
-    ``roots`` the pinned roots of the hardware vendor.
+    ``signers`` of packages, by epoch of ``grid``; ``mirrors`` the names of all sources, and ``agreeing`` how many of
+    them must show the same: a majority, so that no two groups of devices can be shown two packages by keeping the other
+    mirrors silent; ``package_log`` and ``package_namespace`` where packages are logged; ``logs`` the policy for each
+    log of measurements, by origin; ``roots`` the pinned roots of the hardware vendor.
     """
 
-    signers: tuple[SignerKey, ...]
+    signers: Signers
     grid: Grid
-    mirrors: int
+    mirrors: tuple[str, ...]
+    agreeing: int
     package_log: LogPolicy
     package_namespace: str
     logs: Mapping[str, LogPolicy]
     roots: snp.Roots
+
+    def __post_init__(self) -> None:
+        if len(set(self.mirrors)) != len(self.mirrors) or not len(self.mirrors) // 2 < self.agreeing <= len(
+            self.mirrors
+        ):
+            raise UsageError("mirrors have names of their own, and a majority of them must agree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +238,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Directory(Earned):
-    """A package that enough mirrors show and the log holds. ``memory`` replaces what was passed to :func:`learn`."""
+    """A package that enough mirrors show and the log holds.
+
+    ``contents`` open within the package's epoch, and no longer than the log's proof is good; ``epoch_end`` (Unix
+    seconds) is the end of the former alone. ``package`` is its digest (48 bytes). ``memory`` replaces what was passed
+    to :func:`learn`.
+    """
 
     contents: Trusted[Contents]
+    epoch_end: int
     package: bytes
     memory: Memory
 
@@ -222,24 +257,48 @@ def learn(copies: Sequence[tuple[str, bytes]], anchors: Anchors, *, memory: Memo
     A copy that can't be read doesn't count. Raises what :func:`privproc.keypackage.agree` and
     :func:`privproc.ledger.verify` raise, and :class:`PeerError` for contents that don't decode.
     """
+    agreed, content, memory = _learn(copies, anchors, memory, PURPOSE, at)
+    return Directory._earn(
+        contents=content.map(Contents.decode),
+        epoch_end=agreed.content.not_after,
+        package=agreed.package.digest,
+        memory=memory,
+    )
+
+
+def learn_signers(
+    copies: Sequence[tuple[str, bytes]], anchors: Anchors, *, memory: Memory, at: int
+) -> tuple[Anchors, Memory]:
+    """Like :func:`learn`, for the package that lists the signers of coming epochs; at a time within its epoch.
+
+    Gives the anchors with those signers, to be kept from now on, and the memory for packages of this purpose, which is
+    another than the directory's. Agreement and log are needed here too: a device with signers of its own could be given
+    directories of its own. Also raises what :func:`privproc.keypackage.signers_from` raises.
+    """
+    agreed, _, memory = _learn(copies, anchors, memory, SIGNERS, at)
+    return replace(anchors, signers=signers_from(agreed, anchors.signers, at=at)), memory
+
+
+def _learn(
+    copies: Sequence[tuple[str, bytes]], anchors: Anchors, memory: Memory, purpose: str, at: int
+) -> tuple[Agreed, Trusted[bytes], Memory]:
+    names = [name for name, _ in copies]
+    if len(set(names)) != len(names) or not set(names) <= set(anchors.mirrors):
+        raise UsageError("a mirror counts once, and is one of the anchors'")
     read = {name: published for name, data in copies if (published := _published(data)) is not None}
-    if len({name for name, _ in copies}) != len(copies):
-        raise UsageError("a mirror counts once")
     agreed = agree(
         [(name, published.package) for name, published in read.items()],
         signers=anchors.signers,
-        purpose=PURPOSE,
+        purpose=purpose,
         grid=anchors.grid,
-        threshold=anchors.mirrors,
+        threshold=anchors.agreeing,
         seen=memory.seen,
         at=at,
     )
-    logged = _logged([read[name].log_proof for name in agreed.sources], agreed.package.digest, anchors, memory, at)
-    return Directory._earn(
-        contents=agreed.content.map(Contents.decode),
-        package=agreed.package.digest,
-        memory=Memory(agreed.seen, logged.checkpoint),
-    )
+    logged = _logged([read[name].log_proof for name in agreed.sources], agreed, anchors, memory, at)
+    # The smallest tree becomes the floor: one mirror that runs ahead must not make the others look rolled back.
+    floor = min((it.checkpoint for it in logged), key=lambda checkpoint: checkpoint.size)
+    return agreed, agreed.content.until(max(it.not_after for it in logged)), Memory(agreed.seen, floor)
 
 
 def _published(data: bytes) -> Published | None:
@@ -249,26 +308,37 @@ def _published(data: bytes) -> Published | None:
         return None
 
 
-def _logged(proofs: list[bytes], digest: bytes, anchors: Anchors, memory: Memory, at: int) -> ledger.Logged:
-    """The first proof that holds; a mirror that staples a bad one must not be able to block the others."""
+def package_role(purpose: str, epoch: int) -> str:
+    """The role under which the log holds a package: one entry each, so that a second one for an epoch stands out."""
+    return f"{purpose}/{epoch}"
+
+
+def _logged(
+    proofs: Sequence[bytes], agreed: Agreed, anchors: Anchors, memory: Memory, at: int
+) -> Sequence[ledger.Logged]:
+    """What the proofs show that hold. One that doesn't is its mirror's affair, as long as another's does."""
     failure: PeerError = UntrustedError("directory: not logged")
-    for proof in proofs:
+    package = agreed.package.package
+    holding = []
+    for proof in dict.fromkeys(proofs):
         try:
             logged = ledger.verify(
                 proof,
                 namespace=anchors.package_namespace,
-                role=PURPOSE,
+                role=package_role(package.purpose, package.epoch),
                 log=anchors.package_log,
                 floor=memory.checkpoint,
                 minimum_version=0,
                 at=at,
             )
-            logged.confirm(digest, at=at)
+            logged.confirm(agreed.package.digest, at=at)
         except PeerError as error:
             failure = error
         else:
-            return logged
-    raise failure
+            holding.append(logged)
+    if not holding:
+        raise failure
+    return holding
 
 
 def _map(value: cose.Value, keys: set[str]) -> Mapping[int | str, cose.Value]:
@@ -284,10 +354,10 @@ def _list(fields: Mapping[int | str, cose.Value], key: str) -> list[cose.Value]:
     return value
 
 
-def _uint(fields: Mapping[int | str, cose.Value], key: str, most: int = (1 << 32) - 1) -> int:
+def _uint(fields: Mapping[int | str, cose.Value], key: str, least: int = 0, most: int = (1 << 32) - 1) -> int:
     value = fields[key]
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise DecodeError("directory", f"{key} is not an unsigned integer up to {most}")
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise DecodeError("directory", f"{key} is not an integer from {least} to {most}")
     return value
 
 
@@ -300,8 +370,19 @@ def _bytes(fields: Mapping[int | str, cose.Value], key: str) -> bytes:
 
 def _name(fields: Mapping[int | str, cose.Value], key: str) -> str:
     value = fields[key]
-    if not isinstance(value, str) or not 1 <= len(value) <= 255 or not all("!" <= char <= "~" for char in value):
+    if (
+        not isinstance(value, str)
+        or not 1 <= len(value) <= _NAME_LIMIT
+        or not all("!" <= char <= "~" for char in value)
+    ):
         raise DecodeError("directory", f"{key} is not a name in visible ASCII")
+    return value
+
+
+def _authority(fields: Mapping[int | str, cose.Value], key: str) -> str:
+    value = _name(fields, key)
+    if not _AUTHORITY.fullmatch(value):
+        raise DecodeError("directory", f"{key} is not a host, or host and port, in lower case")
     return value
 
 

@@ -77,28 +77,36 @@ class _Opened(NamedTuple):
 
 @final
 class EnclaveOpening(Step[_Opened]):
-    """The flight is made, the evidence is awaited. ``report_data``: the 64 bytes that the hardware has to sign."""
+    """The flight is made, the evidence is awaited. ``report_data``: the 64 bytes that the hardware has to sign.
 
-    __slots__ = ("_format", "report_data")
+    Of no use from ``until`` (Unix seconds) on: drop it then, and bound how many are kept.
+    """
+
+    __slots__ = ("_format", "report_data", "until")
 
     def __init__(self, opened: _Opened, report_data: bytes, evidence_format: EvidenceFormat) -> None:
         super().__init__(opened)
         self._format = evidence_format
         self.report_data = report_data
+        self.until = opened.until
 
     def attest(self, evidence: bytes) -> tuple[bytes, AwaitingRequest]:
         """The offer for the gateway, and what takes the request."""
         opened = self._take()
         offer = Offer(opened.flight, opened.announcement, self._format, evidence).encode()
-        th2 = transcript.attested(opened.th1, self.report_data, evidence)
+        th2 = transcript.attested(opened.th1, self.report_data, self._format, evidence)
         return offer, AwaitingRequest((opened, th2))
 
 
 @final
 class AwaitingRequest(Step[tuple[_Opened, bytes]]):
-    """The offer is out; waits for the client's Finished and the request."""
+    """The offer is out; waits for the client's Finished and the request. Of no use from ``until`` on."""
 
-    __slots__ = ()
+    __slots__ = ("until",)
+
+    def __init__(self, state: tuple[_Opened, bytes]) -> None:
+        super().__init__(state)
+        self.until = state[0].until
 
     def receive(self, records: bytes, *, at: int) -> tuple[bytes, EnclaveReply]:
         """The question, and what answers it. ``records`` hold all of the request.

@@ -1,19 +1,23 @@
 """The gateway: steps from an encapsulated request to an encapsulated answer (docs/protocol.md §4 and §5).
 
 It learns that somebody with a token asks, never who or what. It calls no store and no enclave: what is to be spent,
-forwarded and kept comes out as values, and the caller brings the results back, in this order::
+forwarded and kept comes out as values, and the caller brings the results back. The steps allow one order only::
 
-    exchange = gateway.open(wire, at=now)                     # PeerError: answer with gateway.reject(error)
-    message  = exchange.read(at=now)                          # from here on: answer with exchange.refuse()
+    exchange = gateway.open(wire, at=now)                       # PeerError: answer with gateway.reject(error)
+    message  = exchange.read(at=now)                            # from here on: answer with exchange.refuse()
 
     OpenRequest:      reservation = store.reserve(message.spend_key, at=now, lease=...)
-                      forward = message.forward()             # to the enclave; on failure release the reservation
-                      ... once forwarded, store.commit(reservation, at=now)
-                      wire, live = message.answer(offer, endorsements=..., log_proof=..., at=now)
+                      forward, forwarded = message.forward(reservation)     # PeerError: release the reservation
+                      store.commit(reservation, at=now)         # before a byte leaves: the token is gone from here on
+                      offer = ...                               # the enclave's answer to forward
+                      wire, live = forwarded.answer(offer, endorsements=..., log_proof=..., at=now)
 
     ContinueRequest:  live = the value kept under message.handle, removed
-                      records = message.accept(live, at=now)  # to the enclave
-                      wire, live = message.answer(records_back, at=now)
+                      records, accepted = message.accept(live, at=now)
+                      back = ...                                # the enclave's records in answer
+                      wire, live = accepted.answer(back, ended=..., at=now)
+
+A request that is replayed meets its spent token, or its used handle.
 """
 
 from __future__ import annotations
@@ -24,31 +28,50 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 from privproc import bhttp, ohttp, ratls
 from privproc._step import Step
-from privproc.errors import DecodeError, PeerError, SignatureError, UntrustedError, UsageError
+from privproc.errors import DecodeError, PeerError, PolicyError, SignatureError, UntrustedError, UsageError
 from privproc.http import Fields, Request, Response, single
 from privproc.keyconfig import GatewayKey, KeyRing
 from privproc.secret import Secret
 from privproc.session import transcript
 from privproc.session.directory import Contents, Directory
 from privproc.session.messages import HANDLE_LENGTH, Continue, Continued, Forward, Open, Opened
-from privproc.session.profile import CONTINUE_PATH, LEASE, LIFETIME, OPEN_PATH, PROOF_FIELD, REFUSED
-from privproc.tokens import Origin, SpendKey, Token, TokenKey, verify_possession
-from privproc.trust import Trusted, _trusted, check_window
+from privproc.session.profile import (
+    ANSWER_SIZES,
+    CONTINUE_PATH,
+    LEASE,
+    LIFETIME,
+    OPEN_PATH,
+    PROOF_FIELD,
+    REFUSED,
+)
+from privproc.tokens import Origin, Reservation, SpendKey, Token, verify_possession
+from privproc.trust import _trusted, check_window
 from privproc.wire import Reader, bounded
 
-__all__ = ["ANSWER_SIZES", "GRACE", "ContinueRequest", "Epoch", "Exchange", "Gateway", "Live", "OpenRequest"]
+__all__ = [
+    "GRACE",
+    "Accepted",
+    "ContinueRequest",
+    "Epoch",
+    "Exchange",
+    "Forwarded",
+    "Gateway",
+    "Live",
+    "OpenRequest",
+]
 
-GRACE = 600
+GRACE: Final = 600
 """Seconds for which a gateway takes the last epoch's key and tokens past the boundary."""
 
-ANSWER_SIZES = tuple(1 << bits for bits in range(13, 24))
-"""Bytes that an answer's inner message is filled to, 8 KiB to 8 MiB: what the relay learns is which of these it was."""
+MAX_REQUEST: Final = 5 << 20
+"""Bytes of an encapsulated request: the largest padded question, with what is around it."""
 
-MAX_REQUEST = 5 << 20
+_KNOWN_LENGTH = b"\0"
+"""How a request in Binary HTTP with known lengths begins (RFC 9292 §3.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +81,37 @@ class Epoch:
     package: bytes
     contents: Contents
     key: GatewayKey
-    token_key: Trusted[TokenKey]
+    origin: Origin
 
     @classmethod
-    def of(cls, directory: Directory, key: GatewayKey, *, at: int) -> Epoch:
-        """The epoch of ``directory``, read at ``at``, good until :data:`GRACE` seconds past its end.
+    def of(cls, directory: Directory, key: GatewayKey) -> Epoch:
+        """The epoch of ``directory``, which may begin later; good until :data:`GRACE` seconds past its end.
 
-        Raises :class:`UsageError` when ``key`` isn't the directory's or doesn't last as long.
+        Raises :class:`UsageError` when ``key`` isn't the directory's or has other times than the epoch with its grace.
         """
-        contents = directory.contents.get(at=at)
+        # Devices use the contents within their epoch. The gateway makes ready before, and goes on after.
+        contents, begin, end = directory.contents._value, directory.contents.not_before, directory.epoch_end + GRACE
         if contents.keys.configs != (key.config,):
             raise UsageError("the key is not the directory's")
-        end = directory.contents.not_after + GRACE
-        if key.not_after != end:
-            raise UsageError(f"the key's time must end {GRACE} seconds after the epoch")
-        # The device's trust ends with the epoch; the gateway's own, for its own issuer's tokens, with the grace.
-        token_key = _trusted(contents.token_key, directory.package, directory.contents.not_before, end)
-        return cls(directory.package, contents, key, token_key)
+        if (key.not_before, key.not_after) != (begin, end):
+            raise UsageError(f"the key's time must be the epoch's, and {GRACE} seconds more")
+        origin = Origin([_trusted(contents.token_key, directory.package, begin, end)])
+        return cls(directory.package, contents, key, origin)
 
 
 class Gateway:
     """Opens what the relay brings, with the keys of the present epoch and of the last in its grace."""
 
-    __slots__ = ("_epochs", "_ohttp", "_origin")
+    __slots__ = ("_epochs", "_ohttp")
 
     def __init__(self, epochs: Sequence[Epoch]) -> None:
         self._epochs = {epoch.key.config.encode(): epoch for epoch in epochs}
         self._ohttp = ohttp.Gateway(KeyRing([epoch.key for epoch in epochs]), max_request=MAX_REQUEST)
-        self._origin = Origin([epoch.token_key for epoch in epochs])
 
     def open(self, wire: bytes, *, at: int) -> Exchange:
         """Decapsulate. What this raises is answered in the clear, with :meth:`reject`."""
         message, responder = self._ohttp.open(wire, at=at)
-        return Exchange(_Exchange(message, responder, self._epochs[responder.key_config], self._origin))
+        return Exchange(_Exchange(message, responder, self._epochs[responder.key_config], len(wire)))
 
     @staticmethod
     def reject(error: PeerError) -> Response:
@@ -104,7 +125,10 @@ class _Exchange(NamedTuple):
     message: bytes
     responder: ohttp.Responder
     epoch: Epoch
-    origin: Origin
+    size: int
+
+    def __repr__(self) -> str:
+        return "<_Exchange>"
 
     @property
     def overhead(self) -> int:
@@ -119,41 +143,41 @@ class _Exchange(NamedTuple):
 
 @final
 class Exchange(Step[_Exchange]):
-    """A request that was decapsulated: :meth:`read` it, and :meth:`refuse` it if anything after that fails.
+    """A request that was decapsulated: :meth:`read` it, and :meth:`refuse` it if anything after that fails."""
 
-    ``replay_key`` and ``until`` are for the caller's :class:`privproc.ohttp.ReplayWindow`.
-    """
-
-    __slots__ = ("_exchange", "replay_key", "until")
+    __slots__ = ("_answer", "_refusal")
 
     def __init__(self, exchange: _Exchange) -> None:
         super().__init__(exchange)
-        self._exchange = exchange
-        self.replay_key = exchange.responder.replay_key()
-        self.until = exchange.responder.until
+        self._answer = exchange._replace(message=b"")
+        self._refusal = exchange.epoch.contents.down
 
     def read(self, *, at: int) -> OpenRequest | ContinueRequest:
         """Parse the request; for an opening one check token and proof. Raises :class:`PeerError`."""
         exchange = self._take()
+        if not exchange.message.startswith(_KNOWN_LENGTH):
+            raise PolicyError("a request is framed with known lengths")
         request = bhttp.decode_request(exchange.message)
         if (request.method, request.scheme, request.authority) != ("POST", "https", exchange.epoch.contents.gateway):
             raise UntrustedError("not a request to this gateway")
         if request.path == OPEN_PATH:
             return _open_request(exchange, request, at)
         if request.path == CONTINUE_PATH:
-            return ContinueRequest(exchange, Continue.decode(request.content))
+            self._refusal = ANSWER_SIZES[0]
+            return ContinueRequest(self._answer, Continue.decode(request.content))
         raise UntrustedError("not a path of this gateway")
 
     def refuse(self) -> bytes:
-        """The one refusal, for whatever reason: a status, padded to the size of a first answer. Once per exchange."""
-        exchange = self._exchange
-        return exchange.seal(Response(REFUSED), exchange.epoch.contents.down)
+        """The one refusal, for whatever reason: a status, padded like an answer. Once per exchange."""
+        return self._answer.seal(Response(REFUSED), self._refusal)
 
 
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
     responder, epoch = exchange.responder, exchange.epoch
+    if exchange.size != epoch.contents.up:
+        raise PolicyError("a first request is not of the directory's size")
     token = Token.from_authorization(_required(request.fields, b"authorization"))
-    redeemed = exchange.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
+    redeemed = epoch.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
     pop, proof = _read_proof(_required(request.fields, PROOF_FIELD))
     suite = responder.suite
     outer = transcript.outer(
@@ -166,7 +190,8 @@ def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest
     )
     th1 = transcript.opened(epoch.package, outer, request.content)
     verify_possession(pop, redeemed.token.nonce, th1, proof)
-    return OpenRequest(exchange, Forward(epoch.package, outer, request.content), redeemed.spend_key)
+    forward = Forward(epoch.package, outer, request.content)
+    return OpenRequest(exchange._replace(message=b""), forward, redeemed.spend_key)
 
 
 def _required(fields: Fields, name: bytes) -> bytes:
@@ -201,21 +226,32 @@ class Live:
 
 
 @final
-class OpenRequest(Step[_Exchange]):
-    """A first request whose token and proof hold. ``spend_key`` has to be reserved before :meth:`forward`."""
+class OpenRequest(Step[tuple[_Exchange, Forward]]):
+    """A first request whose token and proof hold. ``spend_key`` is to be reserved."""
 
-    __slots__ = ("_forward", "spend_key")
+    __slots__ = ("spend_key",)
 
     def __init__(self, exchange: _Exchange, forward: Forward, spend_key: SpendKey) -> None:
-        super().__init__(exchange)
-        self._forward = forward
+        super().__init__((exchange, forward))
         self.spend_key = spend_key
 
-    def forward(self) -> bytes:
-        """The bytes for the enclave, once Open and its ClientHello are seen to be such. Raises :class:`PeerError`."""
-        message = Open.decode(self._forward.open)
-        ratls.check_client_hello(message.client_hello, self._state[0].epoch.contents.group)
-        return self._forward.encode()
+    def forward(self, reservation: Reservation) -> tuple[bytes, Forwarded]:
+        """The bytes for the enclave, once Open and its ClientHello are seen to be such, and what answers.
+
+        ``reservation`` is the one of ``spend_key``, not left yet, else :class:`UsageError`. Raises :class:`PeerError`.
+        """
+        if reservation.key != self.spend_key:
+            raise UsageError("the reservation is of another token")
+        exchange, forward = self._take()
+        ratls.check_client_hello(Open.decode(forward.open).client_hello, exchange.epoch.contents.group)
+        return forward.encode(), Forwarded(exchange)
+
+
+@final
+class Forwarded(Step[_Exchange]):
+    """A first request on its way to the enclave."""
+
+    __slots__ = ()
 
     def answer(self, offer: bytes, *, endorsements: bytes, log_proof: bytes, at: int) -> tuple[bytes, Live]:
         """The encapsulated answer with the enclave's offer and what the host staples, and what to keep.
@@ -232,44 +268,49 @@ class OpenRequest(Step[_Exchange]):
 
 
 @final
-class ContinueRequest(Step[_Exchange]):
+class ContinueRequest(Step[tuple[_Exchange, Continue]]):
     """A later request. ``handle`` tells which :class:`Live` it belongs to; nobody else's is good for it."""
 
-    __slots__ = ("_message", "_next", "handle")
+    __slots__ = ("handle",)
 
     def __init__(self, exchange: _Exchange, message: Continue) -> None:
-        super().__init__(exchange)
-        self._message = message
-        self._next: Live | None = None
+        super().__init__((exchange, message))
         self.handle = message.handle
 
-    def accept(self, live: Live, *, at: int) -> bytes:
-        """The TLS records for the enclave. ``live`` must have been removed from where it was kept: it is good once.
+    def accept(self, live: Live, *, at: int) -> tuple[bytes, Accepted]:
+        """The TLS records for the enclave, and what answers. ``live`` must have been removed from where it was kept.
 
         Raises :class:`ExpiredError`, :class:`SignatureError` for what the session's device didn't send just so,
-        :class:`UntrustedError` for a place in the stream that isn't the next.
+        :class:`UntrustedError` for a place in the stream that isn't the next. A record that is forged or comes twice
+        would kill the TLS session, so it stops here.
         """
-        message, responder = self._message, self._state[0].responder
+        exchange, message = self._take()
         check_window("handle", 0, live.expires, at)
-        mac = transcript.continuation_mac(live.key, live.handle, message.offset, responder.enc, message.records)
+        enc = exchange.responder.enc
+        mac = transcript.continuation_mac(live.key, live.handle, message.offset, enc, message.records)
         if not hmac.compare_digest(mac, message.mac):
             raise SignatureError("continuation: of another session, or altered")
         if message.offset != live.offset:
             raise UntrustedError("continuation: not the next bytes of the stream")
-        self._next = Live(os.urandom(HANDLE_LENGTH), live.key, live.offset + len(message.records), at + LIFETIME)
-        return message.records
+        return message.records, Accepted((exchange, live.key, live.offset + len(message.records)))
 
-    def answer(self, records: bytes, *, at: int) -> tuple[bytes, Live]:
-        """The encapsulated answer with the enclave's records, and what to keep in place of what was accepted.
 
-        Raises :class:`UsageError` before :meth:`accept`, :class:`LimitError` for more than the largest answer holds.
+@final
+class Accepted(Step[tuple[_Exchange, Secret, int]]):
+    """A later request on its way to the enclave."""
+
+    __slots__ = ()
+
+    def answer(self, records: bytes, *, ended: bool, at: int) -> tuple[bytes, Live | None]:
+        """The encapsulated answer with the enclave's records, and what to keep, unless the session has ``ended``.
+
+        The new handle's time begins here: a model may take longer than a handle lasts. Raises :class:`LimitError` for
+        more than the largest answer holds.
         """
-        live = self._next
-        if live is None:
-            raise UsageError("accept the request before answering it")
-        exchange = self._take()
-        content = Continued(live.handle, records).encode()
+        exchange, key, offset = self._take()
+        handle = os.urandom(HANDLE_LENGTH)
+        content = Continued(handle, records).encode()
         needed = bounded("answer", len(content) + exchange.overhead, ANSWER_SIZES[-1])
         size = next(size for size in ANSWER_SIZES if needed <= size)
-        check_window("handle", 0, live.expires, at)
+        live = None if ended else Live(handle, key, offset, at + LIFETIME)
         return exchange.seal(Response(200, (), content), size), live

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Self
 
@@ -41,9 +42,21 @@ class EvidenceFormat(IntEnum):
 
 def _text(reader: Reader) -> str:
     data = reader.vector(4, 1, _NAME_LIMIT)
-    if not data.isascii() or not all(0x21 <= byte <= 0x7E for byte in data):
+    if not all(0x21 <= byte <= 0x7E for byte in data):
         raise reader.fail("names are visible ASCII")
     return data.decode("ascii")
+
+
+def _name(text: str) -> bytes:
+    if not 1 <= len(text) <= _NAME_LIMIT or not all("!" <= char <= "~" for char in text):
+        raise UsageError(f"a name has 1 to {_NAME_LIMIT} characters of visible ASCII")
+    return text.encode("ascii")
+
+
+def _exactly(size: int, data: bytes) -> bytes:
+    if len(data) != size:
+        raise UsageError(f"{len(data)} bytes where {size} belong")
+    return data
 
 
 def _items(reader: Reader, size: int) -> tuple[bytes, ...]:
@@ -53,10 +66,20 @@ def _items(reader: Reader, size: int) -> tuple[bytes, ...]:
     return tuple(reader.vector(4, size, size) for _ in range(count))
 
 
-def _write_items(writer: Writer, items: tuple[bytes, ...]) -> None:
-    writer.uint(2, len(items))
-    for item in items:
+def _write_items(writer: Writer, items: Iterable[bytes], at_least: int) -> None:
+    listed = tuple(items)
+    if not at_least <= len(listed) <= _ITEMS_LIMIT:
+        raise UsageError(f"a list of {len(listed)} items")
+    writer.uint(2, len(listed))
+    for item in listed:
         writer.vector(4, item)
+
+
+def _uint16s(*values: int) -> bytes:
+    writer = Writer()
+    for value in values:
+        writer.uint(2, value)
+    return writer.done()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +143,10 @@ class Open:
         """Always :data:`OPEN_SIZE` bytes; :class:`UsageError` when the parts don't fit."""
         writer = Writer().uint(2, VERSION)
         for name in (self.role, self.log, self.namespace):
-            writer.vector(4, name.encode("ascii"))
-        _write_items(writer, tuple(item.to_bytes(2, "big") for item in self.formats))
-        writer.uint(1, self.device_required).raw(self.policy_id).raw(self.nonce)
-        suites = (b"".join(part.to_bytes(2, "big") for part in suite) for suite in self.suites)
-        _write_items(writer, tuple(suites))
+            writer.vector(4, _name(name))
+        _write_items(writer, map(_uint16s, self.formats), 1)
+        writer.uint(1, self.device_required).raw(_exactly(32, self.policy_id)).raw(_exactly(32, self.nonce))
+        _write_items(writer, (_uint16s(*suite) for suite in self.suites), 1)
         used = writer.vector(4, self.client_hello).done()
         if len(used) + 4 > self.SIZE:
             raise UsageError(f"Open needs {len(used) + 4} bytes, over {self.SIZE}")
@@ -153,7 +175,7 @@ class Forward:
 
     def encode(self) -> bytes:
         """2144 bytes."""
-        return self.package + self.outer + self.open
+        return _exactly(48, self.package) + _exactly(48, self.outer) + _exactly(OPEN_SIZE, self.open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +218,7 @@ class Offer:
         """The wire form."""
         writer = Writer().vector(4, self.flight).vector(4, self.announcement)
         writer.uint(2, self.format).vector(4, self.evidence)
-        _write_items(writer, tuple(kind.to_bytes(2, "big") + evidence for kind, evidence in self.devices))
+        _write_items(writer, (_uint16s(kind) + evidence for kind, evidence in self.devices), 0)
         return writer.done()
 
 
@@ -212,7 +234,7 @@ class Opened:
     } Opened;
     """
 
-    handle: bytes
+    handle: bytes = field(repr=False)
     offer: bytes
     endorsements: bytes
     log_proof: bytes
@@ -229,7 +251,7 @@ class Opened:
 
     def encode(self) -> bytes:
         """The wire form."""
-        writer = Writer().raw(self.handle).vector(4, self.offer)
+        writer = Writer().raw(_exactly(HANDLE_LENGTH, self.handle)).vector(4, self.offer)
         return writer.vector(4, self.endorsements).vector(4, self.log_proof).done()
 
 
@@ -245,10 +267,10 @@ class Continue:
     } Continue;
     """
 
-    handle: bytes
+    handle: bytes = field(repr=False)
     offset: int
     mac: bytes
-    records: bytes
+    records: bytes = field(repr=False)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -261,7 +283,14 @@ class Continue:
 
     def encode(self) -> bytes:
         """The wire form."""
-        return Writer().raw(self.handle).uint(8, self.offset).raw(self.mac).vector(4, self.records).done()
+        return (
+            Writer()
+            .raw(_exactly(HANDLE_LENGTH, self.handle))
+            .uint(8, self.offset)
+            .raw(_exactly(48, self.mac))
+            .vector(4, self.records)
+            .done()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +303,8 @@ class Continued:
     } Continued;
     """
 
-    handle: bytes
-    records: bytes
+    handle: bytes = field(repr=False)
+    records: bytes = field(repr=False)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -286,4 +315,4 @@ class Continued:
 
     def encode(self) -> bytes:
         """The wire form."""
-        return Writer().raw(self.handle).vector(4, self.records).done()
+        return Writer().raw(_exactly(HANDLE_LENGTH, self.handle)).vector(4, self.records).done()

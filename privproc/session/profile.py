@@ -11,6 +11,7 @@ from privproc.hpke import Aead, Kdf, Kem, Suite
 from privproc.session.messages import EvidenceFormat
 
 __all__ = [
+    "ANSWER_SIZES",
     "CONTINUE_PATH",
     "FORMATS",
     "LEASE",
@@ -46,3 +47,7 @@ LIFETIME: Final = 60
 
 LEASE: Final = 30
 """Seconds for which the first handle is good; one that replaces it is good for LIFETIME."""
+
+ANSWER_SIZES: Final = tuple(1 << bits for bits in range(13, 24))
+"""Bytes of a later encapsulated answer, 8 KiB to 8 MiB, by padding: what the relay learns is which of these it was. A
+device takes no other size, which a gateway could choose to mark it."""

@@ -31,9 +31,13 @@ def opened(package: bytes, outer_digest: bytes, open_message: bytes) -> bytes:
     return tagged_hash("open", package, outer_digest, open_message)
 
 
-def attested(th1: bytes, report_data: bytes, evidence: bytes) -> bytes:
-    """``th2`` (48 bytes): ``th1``, the hardware-signed field and the evidence that the enclave wrote."""
-    return tagged_hash("attested", th1, report_data, hashlib.sha384(evidence).digest())
+def attested(th1: bytes, report_data: bytes, evidence_format: int, evidence: bytes) -> bytes:
+    """``th2`` (48 bytes): ``th1``, the hardware-signed field, and the evidence that the enclave wrote, with its format.
+
+    The host must not be the one who says by which rules the evidence is read.
+    """
+    written = evidence_format.to_bytes(2, "big") + evidence
+    return tagged_hash("attested", th1, report_data, hashlib.sha384(written).digest())
 
 
 def continuation_mac(key: Secret, handle: bytes, offset: int, enc: bytes, records: bytes) -> bytes:

@@ -1,6 +1,7 @@
-"""Anonymous tokens: Privacy Pass with blind RSA (RFC 9577, RFC 9578, token type 0x0002), and what privproc/1 adds.
+"""Anonymous tokens: Privacy Pass (RFC 9577, RFC 9578), its batches, and what privproc/1 adds.
 
-The way of a token::
+Token types: blind RSA (0x0002), which anybody can verify, and VOPRF on P-384 (0x0001) and ristretto255 (0x0005), which
+only the holder of the issuer's key can. privproc/1 uses the first. The way of a token::
 
     wire, pending = request_bound(challenge, issuer_key, at=now)     device; or request() for a bearer token
     response = issuer.issue(wire, at=now)                            issuer
@@ -12,8 +13,24 @@ The way of a token::
 
 from __future__ import annotations
 
+from privproc.tokens.amortized import (
+    AMORTIZED_REQUEST_TYPE,
+    AMORTIZED_RESPONSE_TYPE,
+    AmortizedRequest,
+    PendingBatch,
+    issue_batch,
+    request_batch,
+)
 from privproc.tokens.challenge import OfferedChallenge, TokenChallenge, decode_offers, grease_challenge
 from privproc.tokens.directory import DIRECTORY_PATH, DIRECTORY_TYPE, IssuerDirectory
+from privproc.tokens.generic import (
+    GENERIC_REQUEST_TYPE,
+    GENERIC_RESPONSE_TYPE,
+    GenericAnswer,
+    PendingGenericBatch,
+    issue_generic_batch,
+    request_generic_batch,
+)
 from privproc.tokens.issuance import (
     REQUEST_TYPE,
     RESPONSE_TYPE,
@@ -26,22 +43,30 @@ from privproc.tokens.issuance import (
     request,
     request_bound,
 )
+from privproc.tokens.kinds import BLIND_RSA, VOPRF, VOPRF_RISTRETTO255
 from privproc.tokens.possession import ED25519, STATEMENT_SIZE, ProofKey, verify_possession
-from privproc.tokens.redemption import Origin, Redemption
+from privproc.tokens.redemption import Origin, PrivateTokenKey, Redemption
 from privproc.tokens.store import Lease, MemoryStore, Reservation, SpendKey, Store
-from privproc.tokens.token import BLIND_RSA, GREASE, VOPRF, Token, TokenKey
+from privproc.tokens.token import GREASE, Token, TokenKey
 
 __all__ = [
+    "AMORTIZED_REQUEST_TYPE",
+    "AMORTIZED_RESPONSE_TYPE",
     "BLIND_RSA",
     "DIRECTORY_PATH",
     "DIRECTORY_TYPE",
     "ED25519",
+    "GENERIC_REQUEST_TYPE",
+    "GENERIC_RESPONSE_TYPE",
     "GREASE",
     "REQUEST_TYPE",
     "RESPONSE_TYPE",
     "STATEMENT_SIZE",
     "VOPRF",
+    "VOPRF_RISTRETTO255",
+    "AmortizedRequest",
     "BoundToken",
+    "GenericAnswer",
     "Issuer",
     "IssuerDirectory",
     "IssuerKey",
@@ -49,8 +74,11 @@ __all__ = [
     "MemoryStore",
     "OfferedChallenge",
     "Origin",
+    "PendingBatch",
     "PendingBoundToken",
+    "PendingGenericBatch",
     "PendingToken",
+    "PrivateTokenKey",
     "ProofKey",
     "Redemption",
     "Reservation",
@@ -62,7 +90,11 @@ __all__ = [
     "TokenRequest",
     "decode_offers",
     "grease_challenge",
+    "issue_batch",
+    "issue_generic_batch",
     "request",
+    "request_batch",
     "request_bound",
+    "request_generic_batch",
     "verify_possession",
 ]

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from privproc import httpauth
 from privproc.errors import DecodeError, PeerError, UnsupportedError, UsageError
 from privproc.tokens import _base64url
-from privproc.tokens.token import BLIND_RSA, GREASE, SCHEME, VOPRF
+from privproc.tokens.kinds import kind_of
+from privproc.tokens.token import GREASE, SCHEME
 from privproc.wire import Reader, Writer
 
 __all__ = ["OfferedChallenge", "TokenChallenge", "decode_offers", "grease_challenge"]
@@ -52,8 +53,7 @@ class TokenChallenge:
     _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.token_type not in (VOPRF, BLIND_RSA):
-            raise UnsupportedError(f"TokenChallenge: token type 0x{self.token_type:04x}")
+        kind_of(self.token_type, "TokenChallenge")
         if not AUTHORITY.fullmatch(self.issuer_name):
             raise UsageError("issuer name is not the authority of a URI")
         if len(self.redemption_context) not in (0, 32):
@@ -74,8 +74,7 @@ class TokenChallenge:
     @classmethod
     def _read(cls, reader: Reader) -> TokenChallenge:
         token_type = reader.u16()
-        if token_type not in (VOPRF, BLIND_RSA):
-            raise UnsupportedError(f"TokenChallenge: token type 0x{token_type:04x}")
+        kind_of(token_type, "TokenChallenge")
         issuer_name = reader.vector(2, 1)
         redemption_context = reader.vector(1, 0, 32)
         origin_info = reader.vector(2)
@@ -147,8 +146,8 @@ class OfferedChallenge:
 def decode_offers(value: bytes, *, origin: str) -> tuple[OfferedChallenge, ...]:
     """The challenges of a WWW-Authenticate field that a client may answer to ``origin`` (the name it asked), in order.
 
-    As RFC 9577 §2.1 has it, what isn't for this client is passed over: other schemes, other token types than 0x0002,
-    malformed challenges, and those that name other origins. An empty result means: no answer. A field that isn't well
+    As RFC 9577 §2.1 has it, what isn't for this client is passed over: other schemes, unknown token types, malformed
+    challenges, and those that name other origins. An empty result means: no answer. A field that isn't well
     formed itself raises what :func:`privproc.httpauth.decode_challenges` does.
     """
     offers = []
@@ -157,7 +156,7 @@ def decode_offers(value: bytes, *, origin: str) -> tuple[OfferedChallenge, ...]:
             offer = OfferedChallenge.decode(auth)
         except PeerError:
             continue
-        if offer.challenge.token_type == BLIND_RSA and offer.challenge.names(origin):
+        if offer.challenge.names(origin):
             offers.append(offer)
     return tuple(offers)
 

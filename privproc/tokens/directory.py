@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from privproc.errors import DecodeError, ExpiredError, UsageError
 from privproc.tokens import _base64url
-from privproc.tokens.token import BLIND_RSA, TokenKey
+from privproc.tokens.kinds import BLIND_RSA, KINDS
+from privproc.tokens.token import TokenKey
 from privproc.wire import bounded
 
 __all__ = ["DIRECTORY_PATH", "DIRECTORY_TYPE", "MAX_KEYS", "MAX_SIZE", "IssuerDirectory"]
@@ -34,7 +35,7 @@ URI = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,2048}+")
 @dataclass(frozen=True, slots=True)
 class IssuerDirectory:
     """An issuer's directory. ``request_uri``: where TokenRequests go, absolute or relative to the directory's own URL;
-    ``token_keys``: those of type 0x0002, most preferred first.
+    ``token_keys``: those of the types that are known here, most preferred first.
 
     Worth something only as ``Trusted[IssuerDirectory]``: fetched on its own, it can differ for each client.
     """
@@ -46,19 +47,19 @@ class IssuerDirectory:
         if not URI.fullmatch(self.request_uri):
             raise UsageError("issuer directory: the request URL is not a URI")
 
-    def key(self, *, at: int) -> TokenKey:
-        """The key to ask for tokens with: the first one whose ``not_before`` isn't in the future (RFC 9578 §4).
+    def key(self, *, at: int, token_type: int = BLIND_RSA) -> TokenKey:
+        """The key to ask for tokens of a type with: the first whose ``not_before`` isn't in the future (RFC 9578 §4).
 
         Raises :class:`ExpiredError` when there is none.
         """
         for key in self.token_keys:
-            if key.not_before is None or key.not_before <= at:
+            if key.token_type == token_type and (key.not_before is None or key.not_before <= at):
                 return key
-        raise ExpiredError("issuer directory: no key of token type 0x0002 is in use")
+        raise ExpiredError(f"issuer directory: no key of token type 0x{token_type:04x} is in use")
 
     @classmethod
     def decode(cls, data: bytes) -> IssuerDirectory:
-        """The directory in ``data`` (UTF-8 JSON). Unknown members and keys of other token types are passed over.
+        """The directory in ``data`` (UTF-8 JSON). Unknown members and keys of unknown types are passed over.
 
         ::
 
@@ -66,8 +67,8 @@ class IssuerDirectory:
               "token-keys": [ { "token-type": integer, "token-key": base64url, "not-before": integer, optional } ] }
 
         Raises :class:`LimitError` over ``MAX_SIZE`` bytes or ``MAX_KEYS`` keys, :class:`DecodeError` for what isn't
-        JSON, repeated members and keys, and fields of the wrong type, :class:`UnsupportedError` for a key of type
-        0x0002 that isn't as RFC 9578 §6.5 demands.
+        JSON, repeated members and keys, malformed keys and fields of the wrong type, :class:`UnsupportedError` for a
+        key of type 0x0002 that isn't as RFC 9578 §6.5 demands.
         """
         bounded(WHAT, len(data), MAX_SIZE)
         body = _object(_parse(data), "is not an object")
@@ -86,7 +87,7 @@ class IssuerDirectory:
         """UTF-8 JSON without white space."""
         keys: list[dict[str, object]] = []
         for key in self.token_keys:
-            entry: dict[str, object] = {"token-type": key.token_type, "token-key": _base64url.encode(key.spki)}
+            entry: dict[str, object] = {"token-type": key.token_type, "token-key": _base64url.encode(key.encoded)}
             keys.append(entry if key.not_before is None else entry | {"not-before": key.not_before})
         body = {"issuer-request-uri": self.request_uri, "token-keys": keys}
         return json.dumps(body, separators=(",", ":")).encode()
@@ -98,7 +99,7 @@ def _token_key(entry: object) -> TokenKey | None:
     text = fields.get("token-key")
     if not isinstance(text, str):
         raise DecodeError(WHAT, "token-key is not a string")
-    if token_type != BLIND_RSA:
+    if token_type not in KINDS:
         return None
     not_before = None
     if "not-before" in fields:

@@ -1,4 +1,4 @@
-"""Issuance of tokens of type 0x0002 (RFC 9578 §6): the client's two steps, and the issuer."""
+"""Issuance of single tokens (RFC 9578 §5 and §6): the client's two steps, and the issuer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from privproc import blindrsa
 from privproc._step import Step
-from privproc.blindrsa import RawRsaPrivateOp, Variant
 from privproc.errors import DecodeError, ExpiredError, UnsupportedError, UsageError
 from privproc.tokens.challenge import TokenChallenge
 from privproc.tokens.directory import IssuerDirectory
+from privproc.tokens.kinds import Finish, IssuerOp, PrivateKey, issuer_op, kind_of
 from privproc.tokens.possession import ProofKey
-from privproc.tokens.token import BLIND_RSA, KEY_SIZE, TYPE_BYTES, Token, TokenKey
+from privproc.tokens.token import Token, TokenKey, token_input
 from privproc.trust import Trusted, check_window
 from privproc.wire import Reader
 
@@ -29,6 +28,7 @@ __all__ = [
     "TokenRequest",
     "request",
     "request_bound",
+    "usable",
 ]
 
 REQUEST_TYPE = b"application/private-token-request"
@@ -37,58 +37,58 @@ REQUEST_TYPE = b"application/private-token-request"
 RESPONSE_TYPE = b"application/private-token-response"
 """Media type of a TokenResponse (RFC 9578 §8.3.3)."""
 
-VARIANT = Variant.SHA384_PSS_DETERMINISTIC
-
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A client's request for one token (RFC 9578 §6.1), 259 bytes.
+    """A client's request for one token (RFC 9578 §5.1, §6.1).
 
     ::
 
         struct {
-            uint16_t token_type = 0x0002;
+            uint16_t token_type;                    0x0001, 0x0002 or 0x0005
             uint8_t truncated_token_key_id;
-            uint8_t blinded_msg[256];
-        } TokenRequest;
+            uint8_t blinded_msg[...];               49, 256 or 32
+        } TokenRequest;                             52, 259 or 35 bytes
     """
 
+    token_type: int
     truncated_key_id: int
     blinded_msg: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.truncated_key_id <= 255 or len(self.blinded_msg) != KEY_SIZE:
-            raise UsageError(f"TokenRequest: one byte of the key id and {KEY_SIZE} bytes of blinded message")
+        size = kind_of(self.token_type, "TokenRequest").blinded_size
+        if not 0 <= self.truncated_key_id <= 255 or len(self.blinded_msg) != size:
+            raise UsageError(f"TokenRequest: one byte of the key id and {size} bytes of blinded message")
 
     @classmethod
     def decode(cls, data: bytes) -> TokenRequest:
-        """Raises :class:`UnsupportedError` for another token type, :class:`DecodeError` for another length."""
+        """Raises :class:`UnsupportedError` for an unknown token type, :class:`DecodeError` for another length."""
         return Reader.all(data, "TokenRequest", cls._read)
 
     @classmethod
     def _read(cls, reader: Reader) -> TokenRequest:
-        if (token_type := reader.u16()) != BLIND_RSA:
-            raise UnsupportedError(f"TokenRequest: token type 0x{token_type:04x}")
-        return cls(reader.u8(), reader.take(KEY_SIZE))
+        kind = kind_of(reader.u16(), "TokenRequest")
+        return cls(kind.token_type, reader.u8(), reader.take(kind.blinded_size))
 
     def encode(self) -> bytes:
-        """The 259 bytes."""
-        return b"".join((TYPE_BYTES, bytes((self.truncated_key_id,)), self.blinded_msg))
+        """The bytes of the structure."""
+        return self.token_type.to_bytes(2, "big") + bytes((self.truncated_key_id,)) + self.blinded_msg
 
 
 class _Blinded(NamedTuple):
     """What the client remembers of a request."""
 
-    signature: blindrsa.PendingSignature
+    finish: Finish
+    key: TokenKey
     nonce: bytes
     challenge_digest: bytes
-    key_id: bytes
 
     def token(self, response: bytes) -> Token:
-        # TokenResponse is uint8_t blind_sig[256] and nothing else (RFC 9578 §6.2); peers ignore what follows it.
-        if len(response) != KEY_SIZE:
-            raise DecodeError("TokenResponse", f"{len(response)} bytes, not {KEY_SIZE}")
-        return Token(self.nonce, self.challenge_digest, self.key_id, self.signature.finish(response))
+        # Exactly: peers ignore what follows a TokenResponse.
+        if len(response) != self.key.kind.response_size:
+            raise DecodeError("TokenResponse", f"{len(response)} bytes, not {self.key.kind.response_size}")
+        authenticator = self.finish(response)
+        return Token(self.key.token_type, self.nonce, self.challenge_digest, self.key.key_id, authenticator)
 
 
 class PendingToken(Step[_Blinded]):
@@ -97,20 +97,35 @@ class PendingToken(Step[_Blinded]):
     __slots__ = ()
 
     def finish(self, response: bytes) -> Token:
-        """The token in a TokenResponse (256 bytes), its signature verified.
+        """The token in a TokenResponse (RFC 9578 §5.2, §6.2), verified.
 
-        Raises :class:`DecodeError` for another length, :class:`SignatureError` when the issuer didn't sign this
-        request with the key that was asked for.
+        ::
+
+            struct { uint8_t blind_sig[256]; } TokenResponse;                                       type 0x0002
+            struct { uint8_t evaluate_msg[Ne]; uint8_t evaluate_proof[Ns + Ns]; } TokenResponse;    145 or 96 bytes
+
+        Raises :class:`DecodeError` for another length and malformed elements or scalars, :class:`SignatureError` when
+        the signature or proof doesn't show that the issuer answered this request with the key that was asked for.
         """
         return self._take().token(response)
 
 
-@dataclass(frozen=True, slots=True)
-class BoundToken:
-    """A token with the key that its nonce commits to: to be spent once, with a proof over the exchange."""
+class BoundToken(Step[tuple[Token, ProofKey]]):
+    """A token with the key that its nonce commits to: spent once, with a proof over the exchange."""
 
-    token: Token
-    proof_key: ProofKey
+    __slots__ = ()
+
+    def __init__(self, token: Token, proof_key: ProofKey) -> None:
+        super().__init__((token, proof_key))
+
+    @property
+    def token(self) -> Token:
+        """The token, until it is spent; then :class:`SpentError`."""
+        return self._look()[0]
+
+    def spend(self) -> tuple[Token, ProofKey]:
+        """The token and the key that proves possession; to be called when all else is ready. Once."""
+        return self._take()
 
 
 class PendingBoundToken(Step[tuple[_Blinded, ProofKey]]):
@@ -125,7 +140,7 @@ class PendingBoundToken(Step[tuple[_Blinded, ProofKey]]):
 
 
 def request(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int) -> tuple[bytes, PendingToken]:
-    """A TokenRequest (259 bytes) for a bearer token with a random nonce, and what reads the answer.
+    """A TokenRequest for a bearer token with a random nonce, and what reads the answer.
 
     Raises :class:`ExpiredError` when ``key`` isn't in use at ``at``, :class:`UnsupportedError` for a challenge of
     another token type.
@@ -135,7 +150,7 @@ def request(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int) -> tu
 
 
 def request_bound(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int) -> tuple[bytes, PendingBoundToken]:
-    """A TokenRequest (259 bytes) for a token that privproc/1 can spend: its nonce commits to a proof key.
+    """A TokenRequest for a token that privproc/1 can spend: its nonce commits to a proof key.
 
     The proof key is made here and fresh, so no two tokens can share one. To the issuer, and in its size, the request
     is like that of :func:`request`. Raises as that does.
@@ -146,31 +161,30 @@ def request_bound(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int)
 
 
 def _blind(challenge: TokenChallenge, trusted: Trusted[TokenKey], nonce: bytes, at: int) -> tuple[bytes, _Blinded]:
-    key = _usable(challenge, trusted, at)
-    blinded = blindrsa.blind(VARIANT, key.public_key, _token_input(challenge, key, nonce))
-    return _request(challenge, key, nonce, *blinded)
+    key = usable(challenge, trusted, at)
+    message = token_input(key.token_type, nonce, challenge.digest, key.key_id)
+    return _request(challenge, key, nonce, *key.client.blind(message))
 
 
 def _derand_request(
-    challenge: TokenChallenge, trusted: Trusted[TokenKey], nonce: bytes, salt: bytes, factor: int, *, at: int
+    challenge: TokenChallenge, trusted: Trusted[TokenKey], nonce: bytes, *randomness: bytes, at: int
 ) -> tuple[bytes, PendingToken]:
-    """:func:`request` with the given nonce, PSS salt (48 bytes) and blinding factor."""
-    key = _usable(challenge, trusted, at)
-    prepared = _token_input(challenge, key, nonce)
-    wire, blinded = _request(
-        challenge, key, nonce, *blindrsa._derand_blind(VARIANT, key.public_key, prepared, salt, factor)
-    )
+    """:func:`request` with the given nonce, and PSS salt (48 bytes) and blinding factor, or blind."""
+    key = usable(challenge, trusted, at)
+    message = token_input(key.token_type, nonce, challenge.digest, key.key_id)
+    wire, blinded = _request(challenge, key, nonce, *key.client._derand_blind(message, *randomness))
     return wire, PendingToken(blinded)
 
 
 def _request(
-    challenge: TokenChallenge, key: TokenKey, nonce: bytes, blinded: bytes, signature: blindrsa.PendingSignature
+    challenge: TokenChallenge, key: TokenKey, nonce: bytes, blinded: bytes, finish: Finish
 ) -> tuple[bytes, _Blinded]:
-    wire = TokenRequest(key.truncated_id, blinded).encode()
-    return wire, _Blinded(signature, nonce, challenge.digest, key.key_id)
+    wire = TokenRequest(key.token_type, key.truncated_id, blinded).encode()
+    return wire, _Blinded(finish, key, nonce, challenge.digest)
 
 
-def _usable(challenge: TokenChallenge, trusted: Trusted[TokenKey], at: int) -> TokenKey:
+def usable(challenge: TokenChallenge, trusted: Trusted[TokenKey], at: int) -> TokenKey:
+    """The key, if tokens for this challenge can be asked for with it; raises as :func:`request` does."""
     key = trusted.get(at=at)
     if challenge.token_type != key.token_type:
         raise UnsupportedError(f"no tokens of type 0x{challenge.token_type:04x} under this key")
@@ -179,55 +193,62 @@ def _usable(challenge: TokenChallenge, trusted: Trusted[TokenKey], at: int) -> T
     return key
 
 
-def _token_input(challenge: TokenChallenge, key: TokenKey, nonce: bytes) -> bytes:
-    return TYPE_BYTES + nonce + challenge.digest + key.key_id
-
-
 @dataclass(frozen=True, slots=True)
 class IssuerKey:
-    """A key that an issuer signs with while ``not_before <= at < not_after`` (Unix seconds).
+    """A key that an issuer issues with while ``not_before <= at < not_after`` (Unix seconds).
 
-    ``op``: the raw private operation, local or in a hardware module. Tokens stay good for as long as origins hold the
-    key; issuance stops earlier. Raises :class:`UnsupportedError` unless the key has 2048 bits.
+    ``op``: for type 0x0002 the raw RSA operation, local or in a hardware module; for the others a
+    :class:`privproc.voprf.PrivateKey`. Tokens stay good for as long as origins hold the key; issuance stops earlier.
+    Raises :class:`UnsupportedError` for an RSA key that hasn't 2048 bits, and other suites than the types' own.
     """
 
-    op: RawRsaPrivateOp = field(repr=False)
+    op: PrivateKey = field(repr=False)
     not_before: int
     not_after: int
     token_key: TokenKey = field(init=False)
+    role: IssuerOp = field(init=False, repr=False, compare=False)
+    """The key, ready for use."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "token_key", TokenKey.of(self.op.public_key, not_before=self.not_before))
+        object.__setattr__(self, "role", issuer_op(self.op))
 
 
 class Issuer:
-    """Signs what clients ask for. Whether a client may have a token is decided before, by the caller.
+    """Issues what clients ask for. Whether a client may have a token is decided before, by the caller.
 
-    Raises :class:`UsageError` for two keys with the same truncated id, which a request couldn't tell apart
-    (RFC 9578 §6.5): make another key.
+    Raises :class:`UsageError` for two keys of one type with the same truncated id, which a request couldn't tell apart
+    (RFC 9578 §5.5, §6.5): make another key.
     """
 
     __slots__ = ("_keys",)
 
     def __init__(self, keys: Iterable[IssuerKey]) -> None:
         listed = list(keys)
-        self._keys = {key.token_key.truncated_id: key for key in listed}
+        self._keys = {(key.token_key.token_type, key.token_key.truncated_id): key for key in listed}
         if len(self._keys) != len(listed):
             raise UsageError("two issuer keys share a truncated id")
 
     def issue(self, request: bytes, *, at: int) -> bytes:
-        """The TokenResponse (256 bytes) to a TokenRequest.
+        """The TokenResponse to a TokenRequest.
 
-        Raises :class:`DecodeError` for a malformed request or a blinded message that isn't below the modulus,
-        :class:`UnsupportedError` for another token type or an unknown key, :class:`ExpiredError` for a key that isn't
-        in use at ``at``. All three are answered with status 422 (RFC 9578 §6.2).
+        Raises :class:`DecodeError` for a malformed request, a blinded message that isn't below the modulus or isn't an
+        element of the group, :class:`UnsupportedError` for an unknown token type or key, :class:`ExpiredError` for a
+        key that isn't in use at ``at``. All three are answered with status 422 (RFC 9578 §5.2, §6.2).
         """
-        asked = TokenRequest.decode(request)
-        key = self._keys.get(asked.truncated_key_id)
+        return self.grant(TokenRequest.decode(request), at=at)
+
+    def grant(self, asked: TokenRequest, *, at: int) -> bytes:
+        """:meth:`issue` for a request that is decoded already."""
+        return self.key(asked.token_type, asked.truncated_key_id, at=at).role.issue(asked.blinded_msg)
+
+    def key(self, token_type: int, truncated_id: int, *, at: int) -> IssuerKey:
+        """The key that a request names. Raises :class:`UnsupportedError`, :class:`ExpiredError` as :meth:`issue`."""
+        key = self._keys.get((token_type, truncated_id))
         if key is None:
-            raise UnsupportedError("TokenRequest: no key with this truncated id")
+            raise UnsupportedError("TokenRequest: no key of this type with this truncated id")
         check_window("issuer key", key.not_before, key.not_after, at)
-        return blindrsa.blind_sign(key.op, asked.blinded_msg)
+        return key
 
     def directory(self, request_uri: str, *, at: int) -> IssuerDirectory:
         """The directory to publish at ``at``: keys that are or will be in use, the latest first, so that clients change

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from privproc import blindrsa
-from privproc.blindrsa import Variant
+from privproc import voprf
 from privproc.errors import UnsupportedError, UntrustedError, UsageError
 from privproc.tokens.challenge import TokenChallenge
+from privproc.tokens.kinds import IssuerOp, Verifier, issuer_op
 from privproc.tokens.store import SpendKey
 from privproc.tokens.token import Token, TokenKey
 from privproc.trust import Earned, Trusted
 
-__all__ = ["Origin", "Redemption"]
+__all__ = ["Origin", "PrivateTokenKey", "Redemption"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateTokenKey:
+    """The private key of a type whose tokens only its holder can verify: 0x0001 and 0x0005.
+
+    The origin is then the issuer itself, or trusted with its key. Raises :class:`UnsupportedError` for other suites.
+    """
+
+    private_key: voprf.PrivateKey = field(repr=False)
+    token_key: TokenKey = field(init=False)
+    """The public half."""
+    op: IssuerOp = field(init=False, repr=False, compare=False)
+    """The key, ready for use."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "token_key", TokenKey.of(self.private_key.public_key))
+        object.__setattr__(self, "op", issuer_op(self.private_key))
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -29,19 +48,39 @@ class Redemption(Earned):
     spend_key: SpendKey
 
 
+class _Accepted(NamedTuple):
+    """An issuer key of an origin."""
+
+    trusted: Trusted[TokenKey] | Trusted[PrivateTokenKey]
+    token_type: int
+    key_id: bytes
+    verifier: Verifier
+
+    @classmethod
+    def of(cls, trusted: Trusted[TokenKey] | Trusted[PrivateTokenKey]) -> _Accepted:
+        # Read outside of the time of validity: an expired key must be told from an unknown one.
+        key = trusted._value
+        if isinstance(key, PrivateTokenKey):
+            return cls(trusted, key.token_key.token_type, key.token_key.key_id, key.op)
+        verifier = key.client.verifier
+        if verifier is None:
+            raise UsageError("tokens of this type are verified with the private key: see PrivateTokenKey")
+        return cls(trusted, key.token_type, key.key_id, verifier)
+
+
 class Origin:
     """Accepts the tokens of given issuer keys, each within the time of its trust.
 
-    ``keys``: end of validity (``not_after``) is when spends under a key may be forgotten, so it is never moved later.
-    Raises :class:`UsageError` for a key that is given twice.
+    ``keys``: public ones of type 0x0002, private ones of the others. End of validity (``not_after``) is when spends
+    under a key may be forgotten, so it is never moved later. Raises :class:`UsageError` for a key that is given twice,
+    and for a public one of a privately verifiable type.
     """
 
     __slots__ = ("_keys",)
 
-    def __init__(self, keys: Iterable[Trusted[TokenKey]]) -> None:
-        listed = list(keys)
-        # Ids are read outside of the time of validity: an expired key must be told from an unknown one.
-        self._keys = {key._value.key_id: key for key in listed}
+    def __init__(self, keys: Iterable[Trusted[TokenKey] | Trusted[PrivateTokenKey]]) -> None:
+        listed = [_Accepted.of(key) for key in keys]
+        self._keys = {key.key_id: key for key in listed}
         if len(self._keys) != len(listed):
             raise UsageError("an issuer key is given twice")
 
@@ -53,16 +92,14 @@ class Origin:
         """
         if token.token_type != challenge.token_type:
             raise UnsupportedError("token: not of the challenge's type")
-        trusted = self._keys.get(token.token_key_id)
-        if trusted is None:
+        key = self._keys.get(token.token_key_id)
+        if key is None or key.token_type != token.token_type:
             raise UntrustedError("token: of no accepted issuer key")
-        key = trusted.get(at=at)
+        key.trusted.get(at=at)
         if not hmac.compare_digest(token.challenge_digest, challenge.digest):
             raise UntrustedError("token: for another challenge")
-        blindrsa.verify(
-            Variant.SHA384_PSS_DETERMINISTIC, key.public_key, token.authenticator_input, token.authenticator
-        )
-        spend_key = SpendKey(token.token_key_id, token.nonce, trusted.not_after)
+        key.verifier.verify(token.authenticator_input, token.authenticator)
+        spend_key = SpendKey(token.token_key_id, token.nonce, key.trusted.not_after)
         return Redemption._earn(token=token, spend_key=spend_key)
 
     def __repr__(self) -> str:

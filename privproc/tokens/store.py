@@ -66,6 +66,11 @@ class Reservation(Step[Lease]):
 
     __slots__ = ()
 
+    @property
+    def key(self) -> SpendKey:
+        """What is reserved, until the reservation is used up; then :class:`SpentError`."""
+        return self._look().key
+
     def leave(self) -> Lease:
         """For implementations of :class:`Store`: use the reservation up. Raises :class:`SpentError` the second time."""
         return self._take()

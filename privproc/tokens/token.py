@@ -1,23 +1,17 @@
-"""The token of type 0x0002, and the key that verifies it (RFC 9577 §2.2, RFC 9578 §6)."""
+"""Tokens, and the public keys of issuers (RFC 9577 §2.2, RFC 9578 §5 and §6)."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
 
-from privproc import httpauth
-from privproc.blindrsa import PublicKey
+from privproc import blindrsa, httpauth
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.tokens import _base64url
+from privproc.tokens.kinds import KINDS, ClientKey, Kind, PublicKey, kind_of, type_of
 from privproc.wire import Reader
 
-__all__ = ["BLIND_RSA", "GREASE", "SCHEME", "VOPRF", "Token", "TokenKey"]
-
-VOPRF = 0x0001
-"""VOPRF(P-384, SHA-384): known by its challenges, not issued or redeemed here."""
-
-BLIND_RSA = 0x0002
-"""Blind RSA (2048-bit), RSABSSA-SHA384-PSS-Deterministic."""
+__all__ = ["GREASE", "SCHEME", "Token", "TokenKey", "token_input"]
 
 GREASE = frozenset(
     (
@@ -30,41 +24,50 @@ GREASE = frozenset(
 SCHEME = "PrivateToken"
 """The authentication scheme (RFC 9577 §6.1)."""
 
-KEY_SIZE = 256
-TYPE_BYTES = BLIND_RSA.to_bytes(2, "big")
-
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """An issuer's public key: an element of the directory's ``token-keys`` (RFC 9578 §4, §6.5).
+    """An issuer's public key: an element of the directory's ``token-keys`` (RFC 9578 §4).
 
-    ``spki``: DER SubjectPublicKeyInfo with the RSASSA-PSS OID, 342 bytes for the usual exponent; ids are hashes of
-    these bytes as received. ``not_before``: Unix seconds before which clients don't ask for tokens under this key.
+    ``encoded``: for type 0x0002 a DER SubjectPublicKeyInfo with the RSASSA-PSS OID, 342 bytes for the usual exponent;
+    for 0x0001 and 0x0005 an element of the group, 49 and 32 bytes. Ids are hashes of these bytes as received.
+    ``not_before``: Unix seconds before which clients don't ask for tokens under this key.
 
-    Raises :class:`UnsupportedError` for another token type or another size than 2048 bits, :class:`DecodeError` for a
-    malformed ``spki``.
+    Raises :class:`UnsupportedError` for an unknown token type or an RSA key of another size than 2048 bits,
+    :class:`DecodeError` for a malformed key, which the identity of a group is, too.
     """
 
     token_type: int
-    spki: bytes = field(repr=False)
+    encoded: bytes = field(repr=False)
     not_before: int | None = None
     key_id: bytes = field(init=False, compare=False)
-    """``token_key_id``: SHA-256 of ``spki`` (32 bytes)."""
-    public_key: PublicKey = field(init=False, repr=False, compare=False)
+    """``token_key_id``: SHA-256 of ``encoded`` (32 bytes)."""
+    client: ClientKey = field(init=False, repr=False, compare=False)
+    """The key, ready for use."""
 
     def __post_init__(self) -> None:
-        if self.token_type != BLIND_RSA:
-            raise UnsupportedError(f"token key: token type 0x{self.token_type:04x}")
-        public_key = PublicKey.decode_spki(self.spki)
-        if public_key.n.bit_length() != 8 * KEY_SIZE:
-            raise UnsupportedError(f"token key: {public_key.n.bit_length()} bits, not {8 * KEY_SIZE}")
-        object.__setattr__(self, "key_id", hashlib.sha256(self.spki).digest())
-        object.__setattr__(self, "public_key", public_key)
+        client = kind_of(self.token_type, "token key").decode_key(self.encoded)
+        object.__setattr__(self, "key_id", hashlib.sha256(self.encoded).digest())
+        object.__setattr__(self, "client", client)
 
     @classmethod
     def of(cls, public_key: PublicKey, *, not_before: int | None = None) -> TokenKey:
-        """The token key of a blind RSA key. Raises :class:`UnsupportedError` unless it has 2048 bits."""
-        return cls(BLIND_RSA, public_key.encode_spki(), not_before)
+        """The token key of a key of blind RSA, or of VOPRF with P-384 or ristretto255.
+
+        Raises :class:`UnsupportedError` for other suites, and an RSA key that hasn't 2048 bits.
+        """
+        encoded = public_key.encode_spki() if isinstance(public_key, blindrsa.PublicKey) else public_key.encoded
+        return cls(type_of(public_key), encoded, not_before)
+
+    @property
+    def kind(self) -> Kind:
+        """What its token type fixes."""
+        return KINDS[self.token_type]
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key itself."""
+        return self.client.public_key
 
     @property
     def truncated_id(self) -> int:
@@ -72,23 +75,29 @@ class TokenKey:
         return self.key_id[-1]
 
 
+def token_input(token_type: int, nonce: bytes, challenge_digest: bytes, token_key_id: bytes) -> bytes:
+    """What an authenticator is over (RFC 9577 §2.2.1), 98 bytes: a token without it."""
+    return b"".join((token_type.to_bytes(2, "big"), nonce, challenge_digest, token_key_id))
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token (RFC 9577 §2.2, RFC 9578 §6.3), 354 bytes; whoever holds the bytes can spend them.
+    """A token (RFC 9577 §2.2); whoever holds the bytes can spend them.
 
     ::
 
         struct {
-            uint16_t token_type = 0x0002;
+            uint16_t token_type;                0x0001, 0x0002 or 0x0005
             uint8_t nonce[32];
             uint8_t challenge_digest[32];
             uint8_t token_key_id[32];
-            uint8_t authenticator[256];
-        } Token;
+            uint8_t authenticator[Nk];          48, 256 or 64
+        } Token;                                146, 354 or 162 bytes
 
     What it is worth is for :meth:`privproc.tokens.Origin.redeem` to say.
     """
 
+    token_type: int
     nonce: bytes = field(repr=False)
     challenge_digest: bytes
     token_key_id: bytes
@@ -97,32 +106,28 @@ class Token:
     def __post_init__(self) -> None:
         if not len(self.nonce) == len(self.challenge_digest) == len(self.token_key_id) == 32:
             raise UsageError("Token: nonce, challenge digest and key id have 32 bytes each")
-        if len(self.authenticator) != KEY_SIZE:
-            raise UsageError(f"Token: the authenticator has {KEY_SIZE} bytes")
+        size = kind_of(self.token_type, "Token").authenticator_size
+        if len(self.authenticator) != size:
+            raise UsageError(f"Token: the authenticator has {size} bytes")
 
     @classmethod
     def decode(cls, data: bytes) -> Token:
-        """Raises :class:`UnsupportedError` for another token type, :class:`DecodeError` for another length."""
+        """Raises :class:`UnsupportedError` for an unknown token type, :class:`DecodeError` for another length."""
         return Reader.all(data, "Token", cls._read)
 
     @classmethod
     def _read(cls, reader: Reader) -> Token:
-        if (token_type := reader.u16()) != BLIND_RSA:
-            raise UnsupportedError(f"Token: token type 0x{token_type:04x}")
-        return cls(reader.take(32), reader.take(32), reader.take(32), reader.take(KEY_SIZE))
-
-    @property
-    def token_type(self) -> int:
-        """0x0002."""
-        return BLIND_RSA
+        kind = kind_of(reader.u16(), "Token")
+        nonce, digest, key_id = reader.take(32), reader.take(32), reader.take(32)
+        return cls(kind.token_type, nonce, digest, key_id, reader.take(kind.authenticator_size))
 
     @property
     def authenticator_input(self) -> bytes:
-        """What the authenticator signs (RFC 9577 §2.2.1): the 98 bytes before it."""
-        return TYPE_BYTES + self.nonce + self.challenge_digest + self.token_key_id
+        """What the authenticator is over (RFC 9577 §2.2.1): the 98 bytes before it."""
+        return token_input(self.token_type, self.nonce, self.challenge_digest, self.token_key_id)
 
     def encode(self) -> bytes:
-        """The 354 bytes."""
+        """The bytes that are spent."""
         return self.authenticator_input + self.authenticator
 
     def authorization(self) -> bytes:

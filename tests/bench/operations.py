@@ -167,7 +167,7 @@ def redemption() -> Operation:
     p = parties()
     contents = p.directory.contents.get(at=AT)
     origin = tokens.Origin([p.directory.contents.map(lambda contents: contents.token_key)])
-    token, challenge = p.token.token, contents.challenge
+    token, challenge = p.token, contents.challenge
     return Operation(
         "token redemption", lambda _: origin.redeem(token, challenge=challenge, at=AT), floors.redemption()
     )

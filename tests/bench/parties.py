@@ -15,7 +15,6 @@ from privproc import session, tokens
 from privproc.errors import UsageError
 from privproc.http import Response
 from privproc.ledger import Entry
-from privproc.ohttp import ReplayWindow
 from privproc.responsekey import AnswerData
 from privproc.session import Published
 from privproc.tokens import MemoryStore
@@ -64,13 +63,12 @@ class Parties:
         self.copies = [(name, published) for name in NAMES]
         self.anchors = world.anchors
         self.directory = self.learn()
-        self.token = world.token(self.directory)
+        self.token, self.proof_key = world.token(self.directory).spend()
         self.enclave = world.machine.enclave
         self.chip = world.amd.chip()
         self.endorsements = self.chip.endorsements.encode()
         self.log_proof = world.measurements.prove(world.measured, AT)
-        self.gateway = session.Gateway([session.Epoch.of(self.directory, world.gateway_key, at=AT)])
-        self.window = ReplayWindow(1 << 20)
+        self.gateway = session.Gateway([session.Epoch.of(self.directory, world.gateway_key)])
 
     def learn(self) -> session.Directory:
         """The directory, from three mirrors."""
@@ -79,7 +77,7 @@ class Parties:
 
     def redeem(self, origin: tokens.Origin) -> tokens.Redemption:
         """Check the token, as its gateway does."""
-        return origin.redeem(self.token.token, challenge=self.directory.contents.get(at=AT).challenge, at=AT)
+        return origin.redeem(self.token, challenge=self.directory.contents.get(at=AT).challenge, at=AT)
 
     def hardware(self, report_data: bytes) -> bytes:
         """What the processor does."""
@@ -89,29 +87,30 @@ class Parties:
     def request(self) -> bytes:
         """One private request, from the token to the end of the answer. The same token each time: a new store."""
         store = MemoryStore(1)
-        first, opening = session.begin(self.directory, self.token, role=ROLE, relay=ROUTE, anchors=self.anchors, at=AT)
+        token = tokens.BoundToken(self.token, self.proof_key)
+        first, opening = session.begin(self.directory, token, role=ROLE, relay=ROUTE, anchors=self.anchors, at=AT)
         # Gateway, host, enclave.
         exchange = self.gateway.open(first.content, at=AT)
-        self.window.admit(exchange.replay_key, at=AT, until=exchange.until)
         asked = exchange.read(at=AT)
         if not isinstance(asked, session.OpenRequest):
             raise UsageError("not an opening")
         reservation = store.reserve(asked.spend_key, at=AT, lease=30)
-        attesting = self.enclave.open(asked.forward(), at=AT)
+        forward, forwarded = asked.forward(reservation)
         store.commit(reservation, at=AT)
+        attesting = self.enclave.open(forward, at=AT)
         offer, waiting = attesting.attest(self.hardware(attesting.report_data))
-        sealed, live = asked.answer(offer, endorsements=self.endorsements, log_proof=self.log_proof, at=AT)
+        sealed, live = forwarded.answer(offer, endorsements=self.endorsements, log_proof=self.log_proof, at=AT)
         # Device.
         ready = opening.finish(Response(200, SEALED, sealed), at=AT)
         second, channel = ready.ask(QUESTION, at=AT)
         # Gateway, enclave.
         exchange = self.gateway.open(second.content, at=AT)
-        self.window.admit(exchange.replay_key, at=AT, until=exchange.until)
         continued = exchange.read(at=AT)
         if not isinstance(continued, session.ContinueRequest):
             raise UsageError("not a continuation")
-        _question, reply = waiting.receive(continued.accept(live, at=AT), at=AT)
-        sealed, _live = continued.answer(reply.finish(ANSWER), at=AT)
+        records, accepted = continued.accept(live, at=AT)
+        _question, reply = waiting.receive(records, at=AT)
+        sealed, _live = accepted.answer(reply.finish(ANSWER), ended=True, at=AT)
         # Device.
         events = channel.receive(Response(200, SEALED, sealed))
         return b"".join(event.data for event in events if isinstance(event, AnswerData))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from privproc.keypackage import Grid, Seen, SignerKey, agree
+from privproc.keypackage import Grid, Seen, SignerKey, Signers, Term, agree
 
 
 def run(case) -> None:
     copies = [(copy["source"], bytes.fromhex(copy["data"])) for copy in case["copies"]]
+    terms = [Term(SignerKey(bytes.fromhex(term["key"])), term["first"], term["last"]) for term in case["signers"]]
+    signers = Signers(tuple(terms))
     seen = case["seen"] and Seen(case["seen"]["epoch"], bytes.fromhex(case["seen"]["digest"]))
 
     def check():
         return agree(
             copies,
-            signers=[SignerKey(bytes.fromhex(public)) for public in case["signers"]],
+            signers=signers,
             purpose=case["purpose"],
             grid=Grid(case["grid"]["origin"], case["grid"]["length"]),
             threshold=case["threshold"],

@@ -6,7 +6,7 @@ from privproc import chunks, hkdf, trust
 from privproc.hpke import PrivateKey, Suite
 from privproc.keyconfig import GatewayKey, KeyConfig, KeyConfigs, KeyRing, select
 from privproc.ohttp import Gateway
-from privproc.ohttp._exchange import HEADER, REQUEST_LABEL, RESPONSE_LABEL, nonce_size, request_info
+from privproc.ohttp._exchange import HEADER, Mode, nonce_size, request_info
 from privproc.ohttp.client import _derand_begin, begin
 from privproc.secret import Secret
 
@@ -30,12 +30,12 @@ def run(case):
 
     # The client, and its values.
     header = HEADER.pack(config.key_id, *(case[name] for name in ("kem_id", "kdf_id", "aead_id")))
-    assert case["request_label"].encode() == REQUEST_LABEL
-    assert request_info(header) == case.hex("info")
+    assert case["request_label"].encode() == Mode.SINGLE.request_label
+    assert request_info(Mode.SINGLE, header) == case.hex("info")
     outgoing = _derand_begin(selection, ephemeral)
     assert outgoing.enc == case.hex("pkE")
     secret = outgoing._look().response_secret().expose()
-    assert case["response_label"].encode() == RESPONSE_LABEL
+    assert case["response_label"].encode() == Mode.SINGLE.response_label
     assert secret == case.hex("secret")
     wire, pending = outgoing.seal(case.hex("request"))
     assert wire == case.hex("encapsulated_request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from privproc.errors import UnsupportedError
-from privproc.tokens import GREASE, Token, TokenChallenge
+from privproc.tokens import BLIND_RSA, GREASE, VOPRF, Token, TokenChallenge
 
 
 def run(case) -> None:
@@ -26,7 +26,7 @@ def run(case) -> None:
         tuple(origins.split(",")) if origins else (),
     )
     assert TokenChallenge.decode(challenge.encode()) == challenge
-    token = Token(case.hex("nonce"), challenge.digest, case.hex("token_key_id"), bytes(256))
-    assert token.token_type == token_type
+    authenticator = bytes({VOPRF: 48, BLIND_RSA: 256}[token_type])
+    token = Token(token_type, case.hex("nonce"), challenge.digest, case.hex("token_key_id"), authenticator)
     assert token.authenticator_input == signed
-    assert Token.decode(signed + bytes(256)) == token
+    assert Token.decode(signed + authenticator) == token

@@ -7,6 +7,8 @@ import pytest
 from privproc import httpauth
 from privproc.tokens import (
     BLIND_RSA,
+    VOPRF,
+    AmortizedRequest,
     IssuerDirectory,
     OfferedChallenge,
     Token,
@@ -20,6 +22,8 @@ DECODERS = {
     "Token": Token.decode,
     "TokenChallenge": TokenChallenge.decode,
     "TokenRequest": TokenRequest.decode,
+    "amortized request": AmortizedRequest.decode,
+    "VOPRF token key": lambda data: TokenKey(VOPRF, data),
     "token key": lambda data: TokenKey(BLIND_RSA, data),
     "issuer directory": IssuerDirectory.decode,
     "Authorization": Token.from_authorization,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from privproc import trust
-from privproc.tokens import BLIND_RSA, Origin, Token, TokenChallenge, TokenKey
+from privproc import trust, voprf
+from privproc.secret import Secret
+from privproc.tokens import BLIND_RSA, Origin, PrivateTokenKey, Token, TokenChallenge, TokenKey
+from tests.runners.tokens_voprf import SUITES
 
 
 def run(case) -> None:
-    spki = case.hex("spki")
     not_before, not_after = case["valid"]
-    key = trust.pin(TokenKey(BLIND_RSA, spki), spki, not_before=not_before, not_after=not_after)
+    if "spki" in case:
+        held: TokenKey | PrivateTokenKey = TokenKey(BLIND_RSA, case.hex("spki"))
+    else:
+        held = PrivateTokenKey(voprf.PrivateKey(SUITES[case["token_type"]], Secret(case.hex("skS"))))
+    key = trust.pin(held, b"", not_before=not_before, not_after=not_after)
     challenge = TokenChallenge.decode(case.hex("challenge"))
     token = Token.decode(case.hex("token"))
     if case.expect is None:

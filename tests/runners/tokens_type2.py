@@ -23,8 +23,8 @@ def run(case) -> None:
     assert challenge.encode() == case.hex("token_challenge")
 
     issuer = Issuer([IssuerKey(PrivateKey.decode_pkcs8(Secret(case.hex("skS"))), 0, 10)])
-    blind, response = int(case["blind"], 16), case.hex("token_response")
-    wire, pending = _derand_request(challenge, trusted, case.hex("nonce"), case.hex("salt"), blind, at=5)
+    response = case.hex("token_response")
+    wire, pending = _derand_request(challenge, trusted, case.hex("nonce"), case.hex("salt"), case.hex("blind"), at=5)
     assert wire == case.hex("token_request")
     assert TokenRequest.decode(wire).encode() == wire
     if case.expect is not None:

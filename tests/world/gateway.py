@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from privproc.errors import PeerError, ReplayError
+from privproc.errors import LimitError, PeerError, ReplayError
 from privproc.http import Response
-from privproc.ohttp import ReplayWindow
 from privproc.session import ContinueRequest, Gateway, Live, OpenRequest
 from privproc.tokens import MemoryStore
 from tests.world.enclave import Host
@@ -14,6 +13,7 @@ from tests.world.wire import Wire
 
 SEALED = ((b"content-type", b"message/ohttp-res"),)
 LEASE = 30
+SESSIONS = 1000
 
 
 @dataclass
@@ -24,7 +24,6 @@ class GatewayServer:
     gateway: Gateway
     host: Host
     store: MemoryStore
-    window: ReplayWindow
     live: dict[bytes, tuple[Live, int]]
     refusals: list[PeerError]
 
@@ -35,9 +34,8 @@ class GatewayServer:
         except PeerError as error:
             self.refusals.append(error)
             return self.gateway.reject(error)
-        self.wire.see("gateway", exchange._exchange.message)
+        self.wire.see("gateway", exchange._look().message)
         try:
-            self.window.admit(exchange.replay_key, at=at, until=exchange.until)
             message = exchange.read(at=at)
             sealed = self.begin(message, at) if isinstance(message, OpenRequest) else self.go_on(message, at)
         except PeerError as error:
@@ -48,25 +46,36 @@ class GatewayServer:
     def begin(self, message: OpenRequest, at: int) -> bytes:
         reservation = self.store.reserve(message.spend_key, at=at, lease=LEASE)
         try:
-            forward = self.wire.cross("gateway → host", message.forward())
+            forward, forwarded = message.forward(reservation)
         except PeerError:
             self.store.release(reservation, at=at)
             raise
         # From here on the token is gone, whatever happens: it may have been seen.
         self.store.commit(reservation, at=at)
-        session, offer, endorsements, log_proof = self.host.open(forward, at=at)
+        opened = self.host.open(self.wire.cross("gateway → host", forward), at=at)
+        session, offer, endorsements, log_proof = opened
         self.wire.see("gateway", offer, endorsements, log_proof)
-        sealed, live = message.answer(offer, endorsements=endorsements, log_proof=log_proof, at=at)
-        self.live[live.handle] = live, session
+        sealed, live = forwarded.answer(offer, endorsements=endorsements, log_proof=log_proof, at=at)
+        self.keep(live, session, at)
         return sealed
 
     def go_on(self, message: ContinueRequest, at: int) -> bytes:
         if message.handle not in self.live:
             raise ReplayError("no such handle, or used")
         live, session = self.live.pop(message.handle)
-        records = self.wire.cross("gateway → host", message.accept(live, at=at))
-        answer = self.wire.cross("host → gateway", self.host.receive(session, records, at=at))
+        records, accepted = message.accept(live, at=at)
+        answer = self.host.receive(session, self.wire.cross("gateway → host", records), at=at)
+        answer = self.wire.cross("host → gateway", answer)
         self.wire.see("gateway", records, answer)
-        sealed, live = message.answer(answer, at=at)
-        self.live[live.handle] = live, session
+        # This world's enclaves answer one request in a session.
+        sealed, kept = accepted.answer(answer, ended=True, at=at)
+        if kept is not None:
+            self.keep(kept, session, at)
         return sealed
+
+    def keep(self, live: Live, session: int, at: int) -> None:
+        """Half-open sessions cost memory: those past their time go first, then new ones are refused."""
+        self.live = {handle: kept for handle, kept in self.live.items() if kept[0].expires > at}
+        if len(self.live) >= SESSIONS:
+            raise LimitError("too many sessions")
+        self.live[live.handle] = live, session

@@ -14,10 +14,10 @@ from privproc.blindrsa import PrivateKey
 from privproc.cose import Sign1
 from privproc.http import Request, Response
 from privproc.keyconfig import GatewayKey, KeyConfigs
-from privproc.keypackage import Grid, Package, Signer, seal
+from privproc.keypackage import Grid, Package, Signer, Signers, seal
 from privproc.ledger import Entry
-from privproc.ohttp import ReplayWindow
 from privproc.session import Anchors, Contents, Directory, Memory, Published, Service
+from privproc.session.directory import package_role
 from privproc.session.messages import EvidenceFormat
 from privproc.tagged import tagged_hash
 from privproc.tokens import BoundToken, MemoryStore
@@ -42,10 +42,7 @@ UP, DOWN = 4096, 16384
 ADDRESS = b"203.0.113.7"
 ACCOUNT = b"alice@example.com"
 
-SUITES = (
-    hpke.Suite(hpke.Kem.X_WING, hpke.Kdf.HKDF_SHA384, hpke.Aead.AES_256_GCM),
-    hpke.Suite(hpke.Kem.X25519_SHA256, hpke.Kdf.HKDF_SHA256, hpke.Aead.AES_128_GCM),
-)
+SUITES = session.SUITES
 
 
 @functools.cache
@@ -88,7 +85,7 @@ class World:
         self.mirrors.publish(self.published)
         self.machine = self.new_machine()
         self.host = Host(self.wire, self.machine, lambda at: self.measurements.prove(self.measured, at))
-        self.server = self.new_gateway(begins)
+        self.server = self.new_gateway()
         self.relay = RelayServer(self.wire, self.server, self.mirrors)
 
     def directory_contents(self, begins: int) -> Contents:
@@ -114,7 +111,8 @@ class World:
     def publish(self, package: Package) -> bytes:
         """Sign and log ``package``, whatever it says; what mirrors get to serve."""
         signed = seal(package, self.signer)
-        index = self.packages.append(Entry(PACKAGES, session.PURPOSE, digest(signed), self.at + 14 * DAY, 0))
+        role = package_role(package.purpose, package.epoch)
+        index = self.packages.append(Entry(PACKAGES, role, digest(signed), self.at + 14 * DAY, 0))
         return Published(signed, self.packages.prove(index, self.at)).encode()
 
     def adopt(self, package: Package) -> None:
@@ -138,20 +136,21 @@ class World:
         )
         return Machine(self.wire, enclave, self.amd.chip(seed), measurement)
 
-    def new_gateway(self, begins: int) -> GatewayServer:
+    def new_gateway(self) -> GatewayServer:
         learned = session.learn(
             [(name, self.published) for name in MIRRORS], self.anchors, memory=Memory.first(self.anchors), at=self.at
         )
-        gateway = session.Gateway([session.Epoch.of(learned, self.gateway_key, at=max(begins, self.at))])
-        return GatewayServer(self.wire, gateway, self.host, MemoryStore(1000), ReplayWindow(1000), {}, [])
+        gateway = session.Gateway([session.Epoch.of(learned, self.gateway_key)])
+        return GatewayServer(self.wire, gateway, self.host, MemoryStore(1000), {}, [])
 
     @property
     def anchors(self) -> Anchors:
         """What the device ships with."""
         return Anchors(
-            signers=(self.signer.public,),
+            signers=Signers.only(self.signer.public),
             grid=self.grid,
-            mirrors=2,
+            mirrors=MIRRORS,
+            agreeing=2,
             package_log=self.packages.policy(),
             package_namespace=PACKAGES,
             logs={self.measurements.log.key.name: self.measurements.policy()},

@@ -3,11 +3,12 @@
 Documents: AMD 56860 (SEV-SNP firmware ABI, revision 1.58), AMD 57230 (VCEK certificates and key distribution).
 """
 
+from privproc.attestation.rules import Rule
 from privproc.attestation.snp.appraisal import VerifiedEvidence, appraise
 from privproc.attestation.snp.chain import AMD_ROOTS, Endorsements, Roots, VerifiedChain, verify_chain
 from privproc.attestation.snp.policy import NO_ID_BLOCK, AnyChip, Chips, Floor, IdBlock, Policy, Provider
 from privproc.attestation.snp.report import Product, Report, SigningKey, Tcb
-from privproc.attestation.snp.rules import STRICT_GUEST, STRICT_PLATFORM, GuestRules, PlatformRules, Rule
+from privproc.attestation.snp.rules import STRICT_GUEST, STRICT_PLATFORM, GuestRules, PlatformRules
 
 __all__ = [
     "AMD_ROOTS",

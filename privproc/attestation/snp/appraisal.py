@@ -17,52 +17,33 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 
+from privproc.attestation import verified
 from privproc.attestation.snp.chain import VerifiedChain
 from privproc.attestation.snp.policy import Chips, Floor, Policy, Provider
 from privproc.attestation.snp.report import Product, Report, Tcb
+from privproc.attestation.verified import check_arguments
 from privproc.errors import PolicyError, SignatureError, UntrustedError, UsageError
 from privproc.ledger import Logged
-from privproc.trust import Earned, check_window
+from privproc.trust import check_window
 
-__all__ = ["BINDING_SIZE", "VerifiedEvidence", "appraise"]
-
-BINDING_SIZE = 64
+__all__ = ["VerifiedEvidence", "appraise"]
 
 _ECDSA_SHA384 = ECDSA(SHA384())
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class VerifiedEvidence(Earned):
+class VerifiedEvidence(verified.VerifiedEvidence):
     """An accepted report: made by :func:`appraise` only.
 
-    ``evidence_digest`` is SHA-384 (48 bytes) of the received report, ``measurement`` (48 bytes) the launch digest,
-    ``binding`` the 64 bytes that it commits to, ``chip_id`` the certified hwID (64 bytes, 8 on Turin; empty under a
-    VLEK), ``chip_fingerprint`` the SHA-256 of the chip's certificate, ``tcb`` the certified levels, ``policy_digest``
-    :attr:`Policy.digest`. ``checks`` names what was checked, in order. Good while ``not_before <= at < not_after``.
+    ``measurement`` is the launch digest, ``chip_id`` the certified hwID (64 bytes, 8 on Turin; empty under a VLEK),
+    ``chip_fingerprint`` the SHA-256 of the chip's certificate, ``tcb`` the certified levels.
     """
 
-    evidence_digest: bytes
-    measurement: bytes
-    binding: bytes
-    role: str
     product: Product
     chip_id: bytes
     chip_fingerprint: bytes
     tcb: Tcb
     host_data: bytes
-    policy_digest: bytes
-    checks: tuple[str, ...]
-    not_before: int
-    not_after: int
-
-    def expect(self, binding: bytes, *, at: int) -> None:
-        """Confirm that this is the evidence of ``binding`` (64 bytes) and still good at the Unix time ``at``.
-
-        Raises :class:`UntrustedError` or :class:`ExpiredError`; :class:`UsageError` for anything but 64 bytes.
-        """
-        check_window("evidence", self.not_before, self.not_after, at)
-        if not hmac.compare_digest(self.binding, _checked_binding(binding)):
-            raise UntrustedError("evidence is of another session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +81,11 @@ def appraise(
     :class:`UntrustedError` (another session, chip, TCB, program or role), :class:`PolicyError` or
     :class:`ExpiredError`; :class:`UsageError` for arguments that no report could match.
     """
-    if not isinstance(chain, VerifiedChain) or not isinstance(logged, Logged):
-        raise UsageError("chain and logged are made by the checks that earn them")
-    if not role:
-        raise UsageError("a role is required")
+    check_arguments(binding, logged, role)
+    if not isinstance(chain, VerifiedChain):
+        raise UsageError("chain is made by the check that earns it")
     report = Report.decode(evidence)
-    case = _Case(report, _checked_binding(binding), policy, chain, logged, role, at)
+    case = _Case(report, binding, policy, chain, logged, role, at)
     for _, check in _CHECKS:
         check(case)
     return VerifiedEvidence._earn(
@@ -123,13 +103,6 @@ def appraise(
         not_before=chain.not_before,
         not_after=min(chain.not_after, logged.not_after, at + policy.max_age),
     )
-
-
-def _checked_binding(binding: bytes) -> bytes:
-    # CVE-2026-92702: an expected value of nil, empty or zeros must not read as "don't check".
-    if not isinstance(binding, bytes) or len(binding) != BINDING_SIZE or not any(binding):
-        raise UsageError(f"a binding is {BINDING_SIZE} bytes, not all zero")
-    return binding
 
 
 def _chain_window(case: _Case) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from privproc.attestation.snp.certificate import MAX_CERTIFICATE, Certificate
-from privproc.attestation.snp.der import OCTET_STRING, Element
+from privproc.attestation.certificate import MAX_CERTIFICATE, Certificate
+from privproc.attestation.der import OCTET_STRING, Element
 from privproc.attestation.snp.report import Product, SigningKey, Tcb
 from privproc.errors import DecodeError, UntrustedError, UsageError
 from privproc.trust import Earned, check_window
@@ -164,9 +164,7 @@ def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) 
     _check_authority(middle)
     _check_leaf(leaf, product)
     for authority, certificate in ((root, middle), (middle, leaf)):
-        if certificate.issuer != authority.subject:
-            raise UntrustedError(f"{certificate.name}: issued by another name than its authority's")
-        certificate.check_signature(authority.rsa_key())
+        certificate.check_issued(authority, authority.rsa_key())
     of_chip = signing_key is SigningKey.VCEK
     return VerifiedChain._earn(
         product=product,

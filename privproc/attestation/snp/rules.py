@@ -1,4 +1,4 @@
-"""Rules for the bits of guest policy and platform information: each bit is named, each unknown bit is refused.
+"""Rules for the bits of guest policy and of platform information.
 
 Two things can't be asked for: a guest that may be debugged or may have a migration agent (both hand its memory to
 somebody else), and a platform that hasn't completed its check for aliased memory (BadRAM, AMD-SB-3015).
@@ -6,71 +6,16 @@ somebody else), and a platform that hasn't completed its check for aliased memor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
-from privproc.errors import PolicyError
-from privproc.wire import Reader
+from privproc.attestation.rules import Rule, Rules
 
 __all__ = ["STRICT_GUEST", "STRICT_PLATFORM", "GuestRules", "PlatformRules", "Rule"]
 
 
-class Rule(Enum):
-    """What a bit must be."""
-
-    CLEAR = 0
-    SET = 1
-    EITHER = 2
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rules:
-    """Rules for the bits of one 64-bit field: ``_places`` says which bit each field of the dataclass stands for.
-
-    ``_fixed`` names the bits that no policy chooses and what they must be; the lowest ``_low`` bits are compared apart.
-    """
-
-    _must_set: int = field(init=False, repr=False, compare=False)
-    _must_clear: int = field(init=False, repr=False, compare=False)
-    _what: ClassVar[str]
-    _places: ClassVar[dict[str, int]]
-    _fixed: ClassVar[dict[str, tuple[int, Rule]]]
-    _low: ClassVar[int]
-
-    def __post_init__(self) -> None:
-        must_set = must_clear = 0
-        known = (1 << self._low) - 1
-        for _, place, rule in self._named():
-            known |= 1 << place
-            must_set |= (rule is Rule.SET) << place
-            must_clear |= (rule is Rule.CLEAR) << place
-        object.__setattr__(self, "_must_set", must_set)
-        object.__setattr__(self, "_must_clear", must_clear | ~known)
-
-    def check(self, value: int) -> None:
-        """Raise :class:`PolicyError`, naming the bits, unless ``value`` follows the rules."""
-        wrong = (value & self._must_clear) | (~value & self._must_set)
-        if wrong:
-            names = [name for name, place, _ in self._named() if wrong >> place & 1]
-            raise PolicyError(f"{self._what}: {', '.join(names or ['unknown bits'])}")
-
-    def encode(self) -> bytes:
-        """One byte a rule."""
-        return bytes([getattr(self, name).value for name in self._places])
-
-    @classmethod
-    def read(cls, reader: Reader) -> Self:
-        """The rules from their encoding. Raises :class:`DecodeError`."""
-        return cls(**{name: _rule(reader) for name in cls._places})
-
-    def _named(self) -> list[tuple[str, int, Rule]]:
-        chosen = [(name, place, getattr(self, name)) for name, place in self._places.items()]
-        return chosen + [(name, place, rule) for name, (place, rule) in self._fixed.items()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuestRules(_Rules):
+class GuestRules(Rules):
     """Rules for POLICY, which the guest's owner fixed at launch (AMD 56860, table 9).
 
     Debugging (bit 19) and a migration agent (18) are always refused, bit 17 is one by definition. ``smt``: sibling
@@ -107,7 +52,7 @@ class GuestRules(_Rules):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformRules(_Rules):
+class PlatformRules(Rules):
     """Rules for PLATFORM_INFO, the machine's state as its firmware sees it (AMD 56860, PLATFORM_INFO).
 
     The completed check for aliased memory (bit 5) is always required. ``smt``: sibling threads are on; ``tsme``:
@@ -158,10 +103,3 @@ STRICT_PLATFORM = PlatformRules(
     tio=Rule.CLEAR,
 )
 """The platform that :data:`STRICT_GUEST` runs on. TSME and IOMMU_WRITE_SAFE protect more than they expose."""
-
-
-def _rule(reader: Reader) -> Rule:
-    try:
-        return Rule(reader.u8())
-    except ValueError:
-        raise reader.fail("unknown rule") from None

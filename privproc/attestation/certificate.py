@@ -1,0 +1,303 @@
+"""An X.509 certificate as the makers of hardware issue them: what chain checks read, and nothing more (RFC 5280 §4).
+
+Names and algorithms are compared as the bytes that were received. A vendor's hierarchy has one signature scheme: AMD's
+RSASSA-PSS with SHA-384, MGF1-SHA-384 and a salt of 48 bytes (written in two encodings, with and without the trailer
+field, which has a default value), Intel's ECDSA on P-256 with SHA-256, Amazon's ECDSA on P-384 with SHA-384. The
+authority's key decides which one counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from privproc.attestation.der import BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, Element
+from privproc.errors import DecodeError, SignatureError, UnsupportedError, UntrustedError
+
+__all__ = ["MAX_CERTIFICATE", "AuthorityKey", "Certificate", "Extension", "check_signature", "read_time"]
+
+AuthorityKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+"""What signs certificates: RSA-4096, P-256 or P-384."""
+
+MAX_CERTIFICATE = 8192
+"""Bytes of the longest certificate that is read; those known have 533 to 1683."""
+
+_PSS_SHA384 = (
+    bytes.fromhex(
+        "304106092a864886f70d01010a3034a00f300d06096086480165030402020500a11c301a06092a864886f70d010108"
+        "300d06096086480165030402020500a203020130"
+    ),
+    bytes.fromhex(
+        "304606092a864886f70d01010a3039a00f300d06096086480165030402020500a11c301a06092a864886f70d010108"
+        "300d06096086480165030402020500a203020130a303020101"
+    ),
+)
+_PSS = padding.PSS(padding.MGF1(SHA384()), 48)
+_SHA384 = SHA384()
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_ECDSA_SHA384 = bytes.fromhex("300a06082a8648ce3d040303")
+_ECDSA = {  # by size of the field in bits
+    256: (_ECDSA_SHA256, ec.ECDSA(SHA256())),
+    384: (_ECDSA_SHA384, ec.ECDSA(SHA384())),
+}
+_ALGORITHMS = {*_PSS_SHA384, _ECDSA_SHA256, _ECDSA_SHA384}
+_RSA_BITS = 4096
+_RSA_EXPONENT = 65537
+_P256_SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # then 04 || X || Y
+_P384_SPKI = bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200")
+
+_BASIC_CONSTRAINTS = bytes.fromhex("551d13")
+_KEY_USAGE = bytes.fromhex("551d0f")
+_DIGITAL_SIGNATURE = 0x80
+_KEY_CERT_SIGN = 0x04
+_MAX_PATH = 0xFF
+
+_VERSION = 0xA0
+_EXTENSIONS = 0xA3
+_VERSION_3 = b"\x02\x01\x02"
+_UTC_TIME = 0x17
+_GENERALIZED_TIME = 0x18
+_COMMON_NAME = bytes.fromhex("550403")
+_UTF8_STRING = 0x0C
+_PRINTABLE_STRING = 0x13
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One extension: ``oid`` is the content of its OBJECT IDENTIFIER, ``value`` that of its OCTET STRING."""
+
+    oid: bytes
+    critical: bool
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """``Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }``, version 3.
+
+    ``algorithm``, ``issuer``, ``subject`` and ``spki`` are whole DER elements, ``serial`` is the content of its
+    INTEGER. ``not_before`` is the first second of validity and ``not_after`` the first second past it (Unix).
+    """
+
+    name: str
+    tbs: bytes = field(repr=False)
+    algorithm: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    serial: bytes
+    issuer: bytes = field(repr=False)
+    subject: bytes = field(repr=False)
+    spki: bytes = field(repr=False)
+    common_name: str
+    not_before: int
+    not_after: int
+    extensions: dict[bytes, Extension] = field(repr=False)
+
+    @classmethod
+    def decode(cls, data: bytes, name: str) -> Certificate:
+        """Read DER; ``name`` says in errors whose certificate it is.
+
+        Raises :class:`DecodeError`, or :class:`UnsupportedError` for a signature algorithm that no vendor uses.
+        """
+        if len(data) > MAX_CERTIFICATE:
+            raise DecodeError(name, f"over {MAX_CERTIFICATE} bytes")
+        outer = Element.decode(data, name)
+        if outer.tag != SEQUENCE:
+            raise outer.fail("not a certificate")
+        tbs, algorithm, signature = outer.fields(SEQUENCE, SEQUENCE, BIT_STRING)
+        parts = tbs.fields(_VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, _EXTENSIONS)
+        version, serial, inner_algorithm, issuer, validity, subject, spki, extensions = parts
+        if version.content != _VERSION_3:
+            raise version.fail("not version 3")
+        if inner_algorithm.raw != algorithm.raw:
+            raise algorithm.fail("two different signature algorithms")
+        if algorithm.raw not in _ALGORITHMS:
+            raise UnsupportedError(f"{name}: signature algorithm")
+        not_before, not_after = _validity(validity)
+        return cls(
+            name=name,
+            tbs=tbs.raw,
+            algorithm=algorithm.raw,
+            signature=signature.whole_bytes(),
+            serial=serial.content,
+            issuer=issuer.raw,
+            subject=subject.raw,
+            spki=spki.raw,
+            common_name=_common_name(subject),
+            not_before=not_before,
+            not_after=not_after,
+            extensions=_extensions(extensions),
+        )
+
+    def rsa_key(self) -> rsa.RSAPublicKey:
+        """The key of an authority: RSA-4096, exponent 65537. Raises :class:`UnsupportedError` for any other."""
+        try:
+            key = load_der_public_key(self.spki)
+        except (ValueError, UnsupportedAlgorithm):
+            raise UnsupportedError(f"{self.name}: public key") from None
+        if not isinstance(key, rsa.RSAPublicKey) or key.key_size != _RSA_BITS:
+            raise UnsupportedError(f"{self.name}: not an RSA-{_RSA_BITS} key")
+        if key.public_numbers().e != _RSA_EXPONENT:
+            raise UnsupportedError(f"{self.name}: RSA exponent")
+        return key
+
+    def p384_key(self) -> ec.EllipticCurvePublicKey:
+        """The key as an uncompressed point of P-384.
+
+        Raises :class:`UnsupportedError` for another kind of key and :class:`DecodeError` for no point of the curve.
+        """
+        return self._ec_key(_P384_SPKI, ec.SECP384R1())
+
+    def p256_key(self) -> ec.EllipticCurvePublicKey:
+        """The same for P-256."""
+        return self._ec_key(_P256_SPKI, ec.SECP256R1())
+
+    def _ec_key(self, head: bytes, curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
+        bits = curve.key_size
+        if not self.spki.startswith(head) or len(self.spki) != len(head) + 1 + bits // 4:
+            raise UnsupportedError(f"{self.name}: not a P-{bits} key")
+        try:
+            return ec.EllipticCurvePublicKey.from_encoded_point(curve, self.spki[len(head) :])
+        except ValueError:
+            raise DecodeError(self.name, f"public key is not a point of P-{bits}") from None
+
+    def check_signature(self, key: AuthorityKey) -> None:
+        """Raise :class:`SignatureError` unless ``key`` signed this certificate, in the scheme of such keys.
+
+        Another scheme is an :class:`UnsupportedError`.
+        """
+        check_signature(self.name, key, self.algorithm, self.signature, self.tbs)
+
+    def check_issued(self, authority: Certificate, key: AuthorityKey) -> None:
+        """Raise :class:`UntrustedError` or :class:`SignatureError` unless ``authority``, of ``key``, issued this."""
+        if self.issuer != authority.subject:
+            raise UntrustedError(f"{self.name}: issued by another name than its authority's")
+        self.check_signature(key)
+
+    def check_authority(self, below: int) -> None:
+        """Raise :class:`UntrustedError` unless this may issue certificates with ``below`` authorities under itself."""
+        authority, depth = self._constraints()
+        if not authority or depth < below or not self._usage() & _KEY_CERT_SIGN:
+            raise UntrustedError(f"{self.name}: not an authority for what it has issued")
+
+    def check_end(self) -> None:
+        """Raise :class:`UntrustedError` unless this is no authority, and its key is for signatures."""
+        authority, _ = self._constraints()
+        if authority or not self._usage() & _DIGITAL_SIGNATURE:
+            raise UntrustedError(f"{self.name}: not the certificate of a signer")
+
+    def _constraints(self) -> tuple[bool, int]:
+        """Whether this is an authority, and how many authorities may follow. Refuses unknown critical extensions."""
+        known = (_BASIC_CONSTRAINTS, _KEY_USAGE)
+        if any(e.critical for oid, e in self.extensions.items() if oid not in known):
+            raise UntrustedError(f"{self.name}: a critical extension that is not known")
+        extension = self.extensions.get(_BASIC_CONSTRAINTS)
+        if extension is None:
+            return False, 0
+        element = Element.decode(extension.value, self.name)
+        parts = element.children()
+        tags = [part.tag for part in parts]
+        if element.tag != SEQUENCE or tags not in ([], [BOOLEAN], [BOOLEAN, INTEGER]):
+            raise element.fail("not basic constraints")
+        if parts and parts[0].content != b"\xff":
+            raise element.fail("a false or malformed flag")
+        return bool(parts), parts[1].unsigned(_MAX_PATH) if len(parts) == 2 else _MAX_PATH
+
+    def _usage(self) -> int:
+        """The first byte of the key usage; 0 if it isn't stated."""
+        extension = self.extensions.get(_KEY_USAGE)
+        if extension is None:
+            return 0
+        element = Element.decode(extension.value, self.name)
+        if element.tag != BIT_STRING or len(element.content) < 2:
+            raise element.fail("not a key usage")
+        return element.content[1]
+
+
+def check_signature(name: str, key: AuthorityKey, algorithm: bytes, signature: bytes, signed: bytes) -> None:
+    """Raise :class:`SignatureError` unless ``key`` made ``signature`` over ``signed``.
+
+    ``algorithm`` (DER) is what the structure ``name`` states: an :class:`UnsupportedError` unless it is that of such
+    keys.
+    """
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            _same_scheme(name, algorithm in _PSS_SHA384)
+            key.verify(signature, signed, _PSS, _SHA384)
+        else:
+            expected, scheme = _ECDSA[key.key_size]
+            _same_scheme(name, algorithm == expected)
+            key.verify(signature, signed, scheme)
+    except InvalidSignature:
+        raise SignatureError(f"{name}: signature doesn't verify") from None
+
+
+def _same_scheme(name: str, same: bool) -> None:
+    if not same:
+        raise UnsupportedError(f"{name}: signature algorithm")
+
+
+def _validity(element: Element) -> tuple[int, int]:
+    times = element.children()
+    if len(times) != 2:
+        raise element.fail("validity isn't two times")
+    first, last = map(read_time, times)
+    return first, last + 1
+
+
+def read_time(element: Element) -> int:
+    """The Unix time in a UTCTime or GeneralizedTime (RFC 5280 §4.1.2.5). Raises :class:`DecodeError`."""
+    digits = element.content
+    if element.tag == _UTC_TIME and len(digits) == 13:
+        digits = (b"19" if digits[:2] >= b"50" else b"20") + digits
+    elif element.tag != _GENERALIZED_TIME or len(digits) != 15:
+        raise element.fail("not a time")
+    if digits[14:] != b"Z" or not digits[:14].isdigit():
+        raise element.fail("not a time in UTC")
+    year, rest = int(digits[:4]), [int(digits[at : at + 2]) for at in range(4, 14, 2)]
+    try:
+        return int(datetime(year, *rest, tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]  # five integers
+    except ValueError:
+        raise element.fail("no such time") from None
+
+
+def _common_name(subject: Element) -> str:
+    found = []
+    for relative in subject.children():
+        if relative.tag != SET:
+            raise relative.fail("not a relative name")
+        for attribute in relative.children():
+            parts = attribute.children()
+            if attribute.tag != SEQUENCE or len(parts) != 2 or parts[0].tag != OID:
+                raise attribute.fail("not an attribute")
+            if parts[0].content == _COMMON_NAME:
+                found.append(parts[1])
+    if len(found) != 1 or found[0].tag not in {_UTF8_STRING, _PRINTABLE_STRING}:
+        raise subject.fail("not one common name")
+    try:
+        return found[0].content.decode("ascii")
+    except UnicodeDecodeError:
+        raise subject.fail("common name is not ASCII") from None
+
+
+def _extensions(element: Element) -> dict[bytes, Extension]:
+    (sequence,) = element.fields(SEQUENCE)
+    found: dict[bytes, Extension] = {}
+    for item in sequence.children():
+        parts = item.children()
+        tags = [part.tag for part in parts]
+        critical = tags == [OID, BOOLEAN, OCTET_STRING]
+        if item.tag != SEQUENCE or not (critical or tags == [OID, OCTET_STRING]):
+            raise item.fail("not an extension")
+        if critical and parts[1].content != b"\xff":
+            raise item.fail("a false or malformed critical flag")
+        oid = parts[0].content
+        if oid in found:
+            raise item.fail("extension twice")
+        found[oid] = Extension(oid, critical, parts[-1].content)
+    return found

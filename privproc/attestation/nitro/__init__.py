@@ -1,0 +1,23 @@
+"""AWS Nitro Enclaves: attestation document, chain, policy and appraisal.
+
+Document: "Nitro Enclaves Attestation Process" (aws-nitro-enclaves-nsm-api, docs/attestation_process.md), cited as AP.
+"""
+
+from privproc.attestation.nitro.appraisal import SKEW, VerifiedEvidence, appraise
+from privproc.attestation.nitro.chain import AWS_ROOTS, VerifiedChain, verify_chain
+from privproc.attestation.nitro.document import Document
+from privproc.attestation.nitro.policy import Policy, measurement
+from privproc.attestation.roots import Roots
+
+__all__ = [
+    "AWS_ROOTS",
+    "SKEW",
+    "Document",
+    "Policy",
+    "Roots",
+    "VerifiedChain",
+    "VerifiedEvidence",
+    "appraise",
+    "measurement",
+    "verify_chain",
+]

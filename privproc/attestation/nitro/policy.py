@@ -1,0 +1,127 @@
+"""What a verifier demands of a Nitro enclave's document, and what the ledger holds for one.
+
+Every register that is named has to be there and equal: an absent one never matches (CVE-2025-64186).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from privproc.attestation.nitro.document import PCR_COUNT, PCR_SIZE
+from privproc.errors import DecodeError, UnsupportedError, UntrustedError, UsageError
+from privproc.tagged import tagged_hash
+from privproc.wire import Reader, Writer
+
+__all__ = ["IMAGE_PCRS", "Policy", "measurement"]
+
+IMAGE_PCRS = (0, 1, 2)
+"""The image, its kernel and boot file system, its application: all three zero means a debug enclave."""
+
+_FORM = 3  # the first byte of a policy: 1 SEV-SNP, 2 TDX, 3 Nitro
+
+
+def measurement(pcrs: Mapping[int, bytes], logged: tuple[int, ...]) -> bytes:
+    """What the ledger's entry holds: ``T("nitro measurement", ...)`` (48 bytes) over the registers ``logged``.
+
+    One field a register, in ascending order: its index (one byte), then its 48 bytes. Raises :class:`UntrustedError`
+    for one that is absent.
+    """
+    return tagged_hash("nitro measurement", *(bytes((index,)) + _present(pcrs, index) for index in sorted(logged)))
+
+
+def _present(pcrs: Mapping[int, bytes], index: int) -> bytes:
+    pcr = pcrs.get(index)
+    if pcr is None:
+        raise UntrustedError(f"PCR{index} is absent")
+    return pcr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that :func:`~privproc.attestation.nitro.appraisal.appraise` demands besides binding, log and role.
+
+    ``logged_pcrs``: which registers make the logged :func:`measurement`; 0, 1 and 2 always do, 8 (the image's signer)
+    is a candidate. ``pcrs``: others and their exact values (48 bytes, zero included), such as 3 (the instance's role)
+    and 4 (the instance, Nitro's only name for a machine). ``max_age`` (seconds, above 0): how long after its timestamp
+    a document, and the outcome of its appraisal, may be used. Raises :class:`UsageError` for values outside of these.
+    """
+
+    logged_pcrs: tuple[int, ...]
+    pcrs: tuple[tuple[int, bytes], ...]
+    max_age: int
+    _encoded: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named = [*self.logged_pcrs, *(index for index, _ in self.pcrs)]
+        if not set(IMAGE_PCRS) <= set(self.logged_pcrs):
+            raise UsageError("PCR0, PCR1 and PCR2 are always logged")
+        if len(set(named)) != len(named) or not all(0 <= index < PCR_COUNT for index in named):
+            raise UsageError("a PCR is named once, from 0 to 31")
+        if any(len(value) != PCR_SIZE for _, value in self.pcrs) or not 0 < self.max_age < 1 << 32:
+            raise UsageError("a PCR has 48 bytes, max_age is 1 to 2^32 - 1")
+        object.__setattr__(self, "logged_pcrs", tuple(sorted(self.logged_pcrs)))
+        object.__setattr__(self, "pcrs", tuple(sorted(self.pcrs)))
+        object.__setattr__(self, "_encoded", self._encode())  # once: each appraisal names the policy's digest
+
+    def encode(self) -> bytes:
+        """The canonical encoding; integers big-endian, registers in ascending order::
+
+            struct {
+                uint8 form = 3;
+                uint32 logged_pcrs;                                        bit i: register i
+                struct { uint8 index; opaque value[48]; } pcrs<0..1421>;   uint16 length
+                uint32 max_age;
+            } Policy;
+
+        The first byte tells whose policy it is.
+        """
+        return self._encoded
+
+    def _encode(self) -> bytes:
+        writer = Writer().uint(1, _FORM).uint(4, sum(1 << index for index in self.logged_pcrs))
+        writer.vector(2, b"".join(bytes((index,)) + value for index, value in self.pcrs))
+        return writer.uint(4, self.max_age).done()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Policy:
+        """Read an encoding; only the canonical one of a policy. Raises :class:`DecodeError` or ``UnsupportedError``."""
+        try:
+            policy = Reader.all(data, "policy", _read_policy)
+        except UsageError as error:
+            raise DecodeError("policy", str(error)) from None
+        if policy.encode() != data:
+            raise DecodeError("policy", "not the canonical encoding")
+        return policy
+
+    @property
+    def id(self) -> bytes:
+        """SHA-256 (32 bytes) of the encoding: the ``policy_id`` of privproc/1."""
+        return hashlib.sha256(self.encode()).digest()
+
+    @property
+    def digest(self) -> bytes:
+        """``T("nitro policy", encoding)``, 48 bytes: what :class:`VerifiedEvidence` carries."""
+        return tagged_hash("nitro policy", self.encode())
+
+    def check(self, pcrs: Mapping[int, bytes]) -> None:
+        """Raise :class:`UntrustedError` unless every register of ``self.pcrs`` is there and equal."""
+        for index, value in self.pcrs:
+            if _present(pcrs, index) != value:
+                raise UntrustedError(f"PCR{index} differs")
+
+
+def _read_policy(reader: Reader) -> Policy:
+    if reader.u8() != _FORM:
+        raise UnsupportedError("policy: not one for Nitro enclaves")
+    logged = reader.u32()
+    entries = reader.sub(2)
+    pcrs = []
+    while entries.left:
+        pcrs.append((entries.u8(), entries.take(PCR_SIZE)))
+    return Policy(
+        logged_pcrs=tuple(index for index in range(PCR_COUNT) if logged >> index & 1),
+        pcrs=tuple(pcrs),
+        max_age=reader.u32(),
+    )

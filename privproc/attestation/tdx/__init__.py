@@ -1,0 +1,59 @@
+"""Intel TDX: quote, collateral, policy, appraisal and the event log behind the run-time registers.
+
+Documents: Intel TDX DCAP Quote Generation Library (quote formats), Intel SGX PCK Certificate and CRL Profile, Intel
+Provisioning Certification Service API version 4, Intel TDX Module ABI.
+"""
+
+from privproc.attestation.roots import Roots
+from privproc.attestation.tdx.appraisal import VerifiedEvidence, appraise
+from privproc.attestation.tdx.collateral import INTEL_ROOTS, Collateral, VerifiedCollateral, verify_collateral
+from privproc.attestation.tdx.eventlog import Event, EventLog
+from privproc.attestation.tdx.pck import Configuration, Platform
+from privproc.attestation.tdx.policy import (
+    AnyPlatform,
+    Families,
+    Platforms,
+    Policy,
+    Processors,
+    Register,
+    TcbRules,
+    measurement,
+)
+from privproc.attestation.tdx.quote import EnclaveReport, Quote, TdReport, strip_padding
+from privproc.attestation.tdx.rules import STRICT_CONFIGURATION, STRICT_DOMAIN, ConfigurationRules, DomainRules
+from privproc.attestation.tdx.tcb import Level, ModuleIdentity, QeIdentity, TcbInfo, TcbStatus
+
+__all__ = [
+    "INTEL_ROOTS",
+    "STRICT_CONFIGURATION",
+    "STRICT_DOMAIN",
+    "AnyPlatform",
+    "Collateral",
+    "Configuration",
+    "ConfigurationRules",
+    "DomainRules",
+    "EnclaveReport",
+    "Event",
+    "EventLog",
+    "Families",
+    "Level",
+    "ModuleIdentity",
+    "Platform",
+    "Platforms",
+    "Policy",
+    "Processors",
+    "QeIdentity",
+    "Quote",
+    "Register",
+    "Roots",
+    "TcbInfo",
+    "TcbRules",
+    "TcbStatus",
+    "TdReport",
+    "VerifiedCollateral",
+    "VerifiedEvidence",
+    "appraise",
+    "measurement",
+    "strip_padding",
+    "verify_collateral",
+]

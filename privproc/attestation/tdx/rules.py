@@ -1,0 +1,71 @@
+"""Rules for the bits of TD attributes and of a platform's configuration.
+
+Three things can't be asked for: a domain that may be debugged or migrated, and one whose pages the host may take away
+without notice (SEPT_VE_DISABLE clear: a page that isn't accepted raises an exception which the host provokes at will).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from privproc.attestation.rules import Rule, Rules
+from privproc.attestation.tdx.pck import Configuration
+from privproc.errors import PolicyError
+
+__all__ = ["STRICT_CONFIGURATION", "STRICT_DOMAIN", "ConfigurationRules", "DomainRules"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainRules(Rules):
+    """Rules for ATTRIBUTES of a trust domain (Intel TDX Module ABI, "ATTRIBUTES").
+
+    ``lass``: linear address space separation; ``pks``: protection keys for supervisor pages; ``kl``: Key Locker;
+    ``perfmon``: the domain may use performance counters. All others are refused, among them those that make a domain
+    untrusted (bits 0 to 7), 16 (ICSSD) and 62 (TPA).
+    """
+
+    lass: Rule
+    pks: Rule
+    kl: Rule
+    perfmon: Rule
+
+    _what: ClassVar[str] = "TD attributes"
+    _places: ClassVar[dict[str, int]] = {"lass": 27, "pks": 30, "kl": 31, "perfmon": 63}
+    _fixed: ClassVar[dict[str, tuple[int, Rule]]] = {
+        "debug": (0, Rule.CLEAR),
+        "SEPT_VE_DISABLE": (28, Rule.SET),
+        "migratable": (29, Rule.CLEAR),
+    }
+    _low: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationRules(Rules):
+    """Rules for the configuration in a PCK certificate; see :class:`~privproc.attestation.tdx.pck.Configuration`.
+
+    Certificates of the Processor CA state none: they pass only where every rule is :attr:`Rule.EITHER`.
+    """
+
+    dynamic_platform: Rule
+    cached_keys: Rule
+    smt: Rule
+
+    _what: ClassVar[str] = "platform configuration"
+    _places: ClassVar[dict[str, int]] = {"dynamic_platform": 0, "cached_keys": 1, "smt": 2}
+    _fixed: ClassVar[dict[str, tuple[int, Rule]]] = {}
+    _low: ClassVar[int] = 0
+
+    def check_stated(self, stated: Configuration | None) -> None:
+        """Raise :class:`PolicyError`, naming the flags, unless ``stated`` follows the rules."""
+        if stated is not None:
+            self.check(stated.dynamic_platform | stated.cached_keys << 1 | stated.smt << 2)
+        elif any(rule is not Rule.EITHER for _, _, rule in self._named()):
+            raise PolicyError(f"{self._what}: not stated")
+
+
+STRICT_DOMAIN = DomainRules(lass=Rule.EITHER, pks=Rule.EITHER, kl=Rule.CLEAR, perfmon=Rule.CLEAR)
+"""LASS and PKS only protect; Key Locker and performance counters share state of the processor with others."""
+
+STRICT_CONFIGURATION = ConfigurationRules(dynamic_platform=Rule.CLEAR, cached_keys=Rule.CLEAR, smt=Rule.CLEAR)
+"""Neither packages that may be added, nor root keys kept elsewhere, nor sibling threads."""

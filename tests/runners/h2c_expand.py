@@ -1,0 +1,12 @@
+"""RFC 9380 K: expand_message_xmd."""
+
+from __future__ import annotations
+
+from privproc.voprf.hash_to_curve import Expander
+
+
+def run(case) -> None:
+    assert case.expect is None
+    uniform = case.hex("uniform_bytes")
+    expander = Expander(case["hash"], case["dst"].encode(), len(uniform))
+    assert expander.expand(case["msg"].encode()) == uniform
