@@ -20,7 +20,7 @@ from typing import Final, final
 from OpenSSL import SSL
 
 from privproc._step import Step
-from privproc.attestation.snp import VerifiedEvidence
+from privproc.attestation import VerifiedEvidence
 from privproc.errors import DecodeError, PeerError, UntrustedError, UsageError
 from privproc.ratls import openssl
 from privproc.ratls.bound import Handshaken

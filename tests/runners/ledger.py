@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from privproc.ledger import Checkpoint, LogPolicy, NoteKey, Proof, verify
+from privproc.ledger import Checkpoint, LogPolicy, NoteKey, Proof, read_policy, verify
 
 
 def run(case) -> None:
@@ -13,12 +13,15 @@ def run(case) -> None:
     demanded = {name: case[name] for name in ("namespace", "role", "minimum_version", "at")}
 
     def check():
-        log = LogPolicy(
-            NoteKey.parse(policy["key"]),
-            tuple(map(NoteKey.parse, policy["witnesses"])),
-            policy["threshold"],
-            policy["max_age"],
-        )
+        if "text" in policy:
+            (log,) = read_policy(policy["text"].encode(), max_age=policy["max_age"]).values()
+        else:
+            log = LogPolicy(
+                NoteKey.parse(policy["key"]),
+                tuple(map(NoteKey.parse, policy["witnesses"])),
+                policy["threshold"],
+                policy["max_age"],
+            )
         head = Checkpoint(log.key.name, floor["size"], bytes.fromhex(floor["root"]))
         return verify(data, log=log, floor=head, **demanded)
 

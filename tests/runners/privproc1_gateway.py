@@ -10,6 +10,7 @@ from privproc.hpke import PrivateKey, Suite
 from privproc.keyconfig import GatewayKey
 from privproc.secret import Secret
 from privproc.session import GRACE, Contents, ContinueRequest, Epoch, Gateway, Live, OpenRequest
+from privproc.tokens import MemoryStore, Origin
 from privproc.trust import pin
 
 
@@ -19,7 +20,7 @@ def run(case) -> None:
     def handled() -> bytes:
         message = gateway(case).open(wire, at=at).read(at=at)
         if isinstance(message, OpenRequest):
-            return message.forward()
+            return message.forward(MemoryStore(1).reserve(message.spend_key, at=at, lease=30))[0]
         return continued(message, live, at)
 
     if case.expect:
@@ -32,7 +33,7 @@ def run(case) -> None:
 
 def continued(message: ContinueRequest, live: dict[str, Any], at: int) -> bytes:
     handle, key = bytes.fromhex(live["handle"]), Secret(bytes.fromhex(live["key"]))
-    return message.accept(Live(handle, key, live["offset"], live["expires"]), at=at)
+    return message.accept(Live(handle, key, live["offset"], live["expires"]), at=at)[0]
 
 
 def gateway(case) -> Gateway:
@@ -43,4 +44,4 @@ def gateway(case) -> Gateway:
     begins, ends = case["not_before"], case["not_after"] + GRACE
     token_key = pin(contents.token_key, b"", not_before=begins, not_after=ends)
     key = GatewayKey(config.key_id, private, suites, begins, ends)
-    return Gateway([Epoch(case.hex("package"), contents, key, token_key)])
+    return Gateway([Epoch(case.hex("package"), contents, key, Origin([token_key]))])

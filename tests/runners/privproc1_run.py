@@ -20,6 +20,7 @@ from privproc.ohttp.client import _derand_begin
 from privproc.secret import Secret
 from privproc.session import SUITES, Contents, ContinueRequest, OpenRequest
 from privproc.session.messages import Continue, Continued, Offer, Opened
+from privproc.tokens import MemoryStore
 from tests import straight
 from tests.runners import (
     privproc1_answer,
@@ -101,7 +102,12 @@ def first_by_hand(case, transcript: Case, possession: Case) -> straight.Hpke:
     assert transcript.hex("outer_export") == context.export(b"privproc/1 outer", 32)
     assert transcript.hex("continue_key") == context.export(b"privproc/1 continue", 48)
     assert case.hex("forward") == transcript.hex("package") + transcript.hex("outer") + opened
-    parts = lp(case.hex("flight")) + lp(transcript.hex("announcement")) + u(2, 1) + lp(transcript.hex("evidence"))
+    parts = (
+        lp(case.hex("flight"))
+        + lp(transcript.hex("announcement"))
+        + u(2, transcript["evidence_format"])
+        + lp(transcript.hex("evidence"))
+    )
     offer = parts + u(2, 0)
     content = transcript.hex("handle") + lp(offer) + lp(case.hex("endorsements")) + lp(case.hex("log_proof"))
     response(case, "first", context, enc, content, case["down"])
@@ -135,9 +141,11 @@ def by_library(case, transcript: Case, possession: Case) -> None:
     message = gateway.open(wire, at=at).read(at=at)
     assert isinstance(message, OpenRequest)
     assert message.spend_key.nonce == possession.hex("nonce")
-    assert message.forward() == case.hex("forward")
+    reservation = MemoryStore(1).reserve(message.spend_key, at=at, lease=30)
+    forward, forwarded = message.forward(reservation)
+    assert forward == case.hex("forward")
     with scripted(transcript.hex("handle"), case.hex("response_nonce_first")):
-        sealed, live = message.answer(offer, **stapled, at=at)
+        sealed, live = forwarded.answer(offer, **stapled, at=at)
     assert sealed == case.hex("answer_first")
     opened = Opened.decode(content_of(pending.finish(sealed)))
     assert opened == Opened(transcript.hex("handle"), offer, **stapled)
@@ -146,12 +154,13 @@ def by_library(case, transcript: Case, possession: Case) -> None:
     wire, pending = encapsulated(case, "second", "/privproc/1/continue", (), body, None)
     message = gateway.open(wire, at=at).read(at=at)
     assert isinstance(message, ContinueRequest)
-    assert message.accept(live, at=at) == transcript.hex("records")
+    records, accepted = message.accept(live, at=at)
+    assert records == transcript.hex("records")
     with scripted(case.hex("next_handle"), case.hex("response_nonce_second")):
-        sealed, live = message.answer(case.hex("answer_records"), at=at)
+        sealed, _ = accepted.answer(case.hex("answer_records"), ended=True, at=at)
     assert sealed == case.hex("answer_second")
     continued = Continued.decode(content_of(pending.finish(sealed)))
-    assert continued == Continued(live.handle, case.hex("answer_records"))
+    assert continued == Continued(case.hex("next_handle"), case.hex("answer_records"))
 
 
 GATEWAY = ("contents", "not_before", "not_after", "gateway_secret")

@@ -19,8 +19,9 @@ def run(case) -> None:
     report_data = bound(case, th1)
     evidence = case.hex("evidence")
     th2 = case.hex("th2")
-    assert th2 == t(b"attested", th1, report_data, sha384(evidence))
-    assert th2 == transcript.attested(th1, report_data, evidence)
+    kind = case["evidence_format"]
+    assert th2 == t(b"attested", th1, report_data, sha384(u(2, kind) + evidence))
+    assert th2 == transcript.attested(th1, report_data, kind, evidence)
     continuation(case)
     assert len({package, outer, th1, th2}) == 4
 

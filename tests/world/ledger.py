@@ -5,9 +5,18 @@ from __future__ import annotations
 import hashlib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from privproc.ledger import Checkpoint, Entry, LogPolicy, NoteKey, Proof
-from privproc.ledger.checkpoint import COSIGNATURE, ED25519, Note, NoteSignature, cosigned_message
+from privproc.ledger.checkpoint import (
+    COSIGNATURE,
+    ED25519,
+    ML_DSA_44,
+    Note,
+    NoteSignature,
+    cosigned_message,
+    cosigned_subtree,
+)
 from privproc.ledger.merkle import EMPTY_ROOT, leaf_hash, node_hash
 
 
@@ -48,23 +57,38 @@ class Party:
     """A log or a witness: a name and a key made from it, so that runs repeat."""
 
     def __init__(self, name: str, kind: int) -> None:
-        self.private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"test {kind} {name}".encode()).digest())
+        seed = hashlib.sha256(f"test {kind} {name}".encode()).digest()
+        ml_dsa = kind == ML_DSA_44
+        self.private = MLDSA44PrivateKey.from_seed_bytes(seed) if ml_dsa else Ed25519PrivateKey.from_private_bytes(seed)
         self.key = NoteKey(name, kind, self.private.public_key().public_bytes_raw())
 
     def sign(self, text: bytes, at: int) -> NoteSignature:
-        """A line for ``text``: with the time for a witness, plain for a log."""
+        """A line for ``text``: with the time for a witness, plain for a log with Ed25519."""
         if self.key.kind == ED25519:
             return NoteSignature(self.key.name, self.key.key_id, self.private.sign(text))
-        signature = at.to_bytes(8, "big") + self.private.sign(cosigned_message(text, at))
+        if self.key.kind == COSIGNATURE:
+            message = cosigned_message(text, at)
+        else:
+            message = cosigned_subtree(self.key.name, at, Checkpoint.decode(text))
+        signature = at.to_bytes(8, "big") + self.private.sign(message)
         return NoteSignature(self.key.name, self.key.key_id, signature)
 
 
 class Ledger:
-    """An append-only log, signed by itself and by ``witnesses`` witnesses at the time given."""
+    """An append-only log, signed by itself and by ``witnesses`` witnesses at the time given.
 
-    def __init__(self, origin: str = "log.example/privproc", witnesses: int = 3) -> None:
-        self.log = Party(origin, ED25519)
-        self.witnesses = [Party(f"witness{i}.example", COSIGNATURE) for i in range(witnesses)]
+    ``kinds``: the types of the log's key and of the witnesses'.
+    """
+
+    def __init__(
+        self,
+        origin: str = "log.example/privproc",
+        witnesses: int = 3,
+        *,
+        kinds: tuple[int, int] = (ED25519, COSIGNATURE),
+    ) -> None:
+        self.log = Party(origin, kinds[0])
+        self.witnesses = [Party(f"witness{i}.example", kinds[1]) for i in range(witnesses)]
         self.entries: list[bytes] = []
         self._leaves: list[bytes] = []
 
