@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Generic, Self, TypeVar, final
 
+from privproc._step import Unique
 from privproc.errors import ExpiredError, UsageError
 
 __all__ = ["Earned", "Trusted", "check_window", "pin"]
@@ -19,8 +20,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Earned:
-    """Base of witness types: frozen values that can't be made by calling their class.
+class Earned(Unique):
+    """Base of witness types: frozen values that can't be made by calling their class, nor loaded from a pickle.
 
     A subclass is a frozen slotted dataclass decorated with ``init=False``; the check that earns it calls
     ``_earn(field=value, ...)``.
@@ -51,7 +52,7 @@ def check_window(what: str, not_before: int, not_after: int, at: int) -> None:
 
 
 @final
-class Trusted(Generic[T]):
+class Trusted(Unique, Generic[T]):
     """A verified value: ``digest`` (32 or 48 bytes) of what was verified, valid while ``not_before <= at < not_after``.
 
     :meth:`get` and every use of the value need the time; past its end the value is out of reach.
@@ -84,6 +85,9 @@ class Trusted(Generic[T]):
         return f"<Trusted {type(self._value).__name__} until {self.not_after}>"
 
     def __setattr__(self, name: str, value: object) -> None:
+        raise UsageError("Trusted is immutable")
+
+    def __delattr__(self, name: str) -> None:
         raise UsageError("Trusted is immutable")
 
 

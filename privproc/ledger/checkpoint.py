@@ -120,7 +120,9 @@ class NoteKey:
         if not vkey.isprintable():
             raise DecodeError(what, "a character that doesn't print")
         data = decode_base64(material, what)
-        if not data or data[0] not in _PUBLIC:
+        if not data:
+            raise DecodeError(what, "no public key")
+        if data[0] not in _PUBLIC:
             raise UnsupportedError("verifier key: a signature type that isn't offered here")
         if len(data) != 1 + _PUBLIC[data[0]]:
             raise DecodeError(what, f"a public key that isn't {_PUBLIC[data[0]]} bytes")

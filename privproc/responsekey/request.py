@@ -4,7 +4,7 @@
 
     struct {
         opaque enc<1..4096>;            uint32 length
-        opaque ciphertext<16..2^22>;    uint32 length
+        opaque ciphertext<16..2^22+16>; uint32 length
     } SealedRequest;
 
     plaintext = lp(dk) || lp(request) || zeros, filled to one of REQUEST_SIZES

@@ -24,6 +24,7 @@ from privproc.session.directory import (
     Service,
     learn,
     learn_signers,
+    package_role,
 )
 from privproc.session.enclave import AwaitingRequest, Enclave, EnclaveOpening, EnclaveReply
 from privproc.session.gateway import (
@@ -73,4 +74,5 @@ __all__ = [
     "drive",
     "learn",
     "learn_signers",
+    "package_role",
 ]

@@ -135,7 +135,7 @@ def _derand_request_batch(
     at: int,
 ) -> tuple[bytes, PendingBatch]:
     """:func:`request_batch` with the given nonces, and blinds unless they are ``None``."""
-    key = usable(challenge, trusted, at)
+    key = usable(challenge, trusted, at=at)
     if not isinstance(key.client, VoprfClientKey):
         raise UnsupportedError(f"no amortized batches of tokens of type 0x{key.token_type:04x}")
     inputs = [token_input(key.token_type, nonce, challenge.digest, key.key_id) for nonce in nonces]

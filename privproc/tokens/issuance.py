@@ -161,7 +161,7 @@ def request_bound(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int)
 
 
 def _blind(challenge: TokenChallenge, trusted: Trusted[TokenKey], nonce: bytes, at: int) -> tuple[bytes, _Blinded]:
-    key = usable(challenge, trusted, at)
+    key = usable(challenge, trusted, at=at)
     message = token_input(key.token_type, nonce, challenge.digest, key.key_id)
     return _request(challenge, key, nonce, *key.client.blind(message))
 
@@ -170,7 +170,7 @@ def _derand_request(
     challenge: TokenChallenge, trusted: Trusted[TokenKey], nonce: bytes, *randomness: bytes, at: int
 ) -> tuple[bytes, PendingToken]:
     """:func:`request` with the given nonce, and PSS salt (48 bytes) and blinding factor, or blind."""
-    key = usable(challenge, trusted, at)
+    key = usable(challenge, trusted, at=at)
     message = token_input(key.token_type, nonce, challenge.digest, key.key_id)
     wire, blinded = _request(challenge, key, nonce, *key.client._derand_blind(message, *randomness))
     return wire, PendingToken(blinded)
@@ -183,7 +183,7 @@ def _request(
     return wire, _Blinded(finish, key, nonce, challenge.digest)
 
 
-def usable(challenge: TokenChallenge, trusted: Trusted[TokenKey], at: int) -> TokenKey:
+def usable(challenge: TokenChallenge, trusted: Trusted[TokenKey], *, at: int) -> TokenKey:
     """The key, if tokens for this challenge can be asked for with it; raises as :func:`request` does."""
     key = trusted.get(at=at)
     if challenge.token_type != key.token_type:

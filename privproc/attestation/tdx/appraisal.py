@@ -241,16 +241,16 @@ def _evaluation(case: _Case) -> None:
 
 def _platform_tcb(case: _Case) -> None:
     for level in case.platform_levels:
-        case.policy.tcb.check("platform", level, case.at)
+        case.policy.tcb.check("platform", level, at=case.at)
 
 
 def _module_tcb(case: _Case) -> None:
     for level in case.module_levels:
-        case.policy.tcb.check("TDX module", level, case.at)
+        case.policy.tcb.check("TDX module", level, at=case.at)
 
 
 def _qe_tcb(case: _Case) -> None:
-    case.policy.tcb.check("quoting enclave", case.qe_level, case.at)
+    case.policy.tcb.check("quoting enclave", case.qe_level, at=case.at)
 
 
 def _platforms(case: _Case) -> None:

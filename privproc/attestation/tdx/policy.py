@@ -86,7 +86,7 @@ class TcbRules:
         if any(not 0 < len(name) <= 0xFF or not name.isascii() for name in self.advisories):
             raise UsageError("an advisory's id is 1 to 255 ASCII characters")
 
-    def check(self, what: str, level: Level, at: int) -> None:
+    def check(self, what: str, level: Level, *, at: int) -> None:
         """Raise :class:`PolicyError` unless ``level``, of ``what``, is accepted at the Unix time ``at``."""
         status = _OUT_OF_DATE.get(level.status)
         if status is not None and at >= level.date + self.grace:

@@ -1,0 +1,462 @@
+"""What holds for every public name of the package, found by walking it: decoders, steps, secrets, documents."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib
+import inspect
+import pickle
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import privproc
+from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, ratls, responsekey, session, tokens
+from privproc._step import Step, Unique
+from privproc.attestation import snp
+from privproc.attestation.binder import Binding, Direction, exporter_context
+from privproc.errors import DecodeError, OpenError, PeerError, SpentError, UsageError
+from privproc.http import Request, Response
+from privproc.keyconfig import KeyConfig, KeyConfigs
+from privproc.ledger.checkpoint import Note, NoteSignature
+from privproc.secret import Secret
+from privproc.session import messages
+from tests.codec import check_contract
+from tests.world.world import World
+
+AT = 1_800_000_000
+WORLD = World(AT)
+
+
+def walk() -> Iterator[ModuleType]:
+    for info in pkgutil.walk_packages(privproc.__path__, "privproc."):
+        if not info.name.endswith("__main__"):
+            yield importlib.import_module(info.name)
+
+
+MODULES = tuple(walk())
+PUBLIC = tuple(module for module in MODULES if not any(part.startswith("_") for part in module.__name__.split(".")))
+
+
+def names(modules: tuple[ModuleType, ...]) -> Iterator[tuple[str, Any]]:
+    """Public classes and functions of the package, each once, under the module that defines it."""
+    for module in modules:
+        for name in module.__all__:
+            thing = getattr(module, name)
+            if (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__ == module.__name__:
+                yield f"{module.__name__.removeprefix('privproc.')}.{name}", thing
+
+
+NAMES = dict(names(PUBLIC))
+
+
+def methods(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
+    """The function itself, or the public methods and properties that a class defines."""
+    if inspect.isfunction(thing):
+        yield name, thing
+        return
+    for attribute, value in vars(thing).items():
+        function = getattr(value, "__func__", getattr(value, "fget", getattr(value, "func", value)))
+        if inspect.isfunction(function) and not attribute.startswith("_"):
+            yield f"{name}.{attribute}", function
+
+
+METHODS = {full: function for name, thing in NAMES.items() for full, function in methods(name, thing)}
+
+
+# Decoders.
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """``exact``: every prefix and an added byte are refused. ``encode``: of a canonical format, the way back."""
+
+    decode: Callable[[bytes], Any]
+    sample: bytes
+    encode: Callable[[Any], bytes] | None = None
+    exact: bool = True
+
+
+def encoded(value: Any) -> bytes:
+    return value.encode()
+
+
+@functools.cache
+def samples() -> dict[str, Decoder]:
+    """A valid sample of each format; the canonical ones encode to it again."""
+    contents = WORLD.contents
+    published = session.Published.decode(WORLD.published)
+    hello, _ = ratls.connect(WORLD.group)
+    flight, _ = ratls.accept(WORLD.machine.enclave.identity, hello, WORLD.group)
+    chip = WORLD.machine.chip
+    proof = WORLD.packages.prove(0, AT)
+    note = ledger.Proof.decode(proof).checkpoint
+    token = WORLD.token(WORLD.learn()).token
+    challenge = tokens.OfferedChallenge(contents.challenge).encode()
+    suites = session.SUITES
+    opened = messages.Open("r", "l", "n", (1,), False, bytes(32), bytes(32), ((1, 2, 3),), b"hello")
+    request = Request("POST", "https", "gateway.example", "/", ((b"a", b"b"),), b"content")
+    one_time = responsekey.OneTimeKey.generate(suites[1])
+    mapping: dict[str, Decoder] = {
+        "attestation.snp.chain.Endorsements": of(snp.Endorsements, chip.endorsements),
+        "attestation.snp.policy.Policy": of(snp.Policy, contents.services[0].policy),
+        "attestation.snp.report.Report": Decoder(
+            snp.Report.decode, chip.report(measurement=bytes(48), report_data=bytes(64))
+        ),
+        "bhttp.decoder.decode_request": Decoder(
+            bhttp.decode_request, bhttp.encode_request(request), bhttp.encode_request, exact=False
+        ),
+        "bhttp.decoder.decode_response": Decoder(
+            bhttp.decode_response, bhttp.encode_response(Response(200)), bhttp.encode_response, exact=False
+        ),
+        "cose.Sign1": of(cose.Sign1, cose.Sign1.decode(published.package)),
+        "cose.decode": Decoder(lambda data: cose.decode(data, "it"), contents.encode(), cose.encode),
+        "httpauth.Auth": of(httpauth.Auth, challenge, exact=False),
+        "httpauth.decode_challenges": Decoder(
+            httpauth.decode_challenges, httpauth.encode_challenges([challenge] * 2), exact=False
+        ),
+        "keyconfig.KeyConfig": of(KeyConfig, contents.keys.configs[0]),
+        "keyconfig.KeyConfigs": of(KeyConfigs, contents.keys),
+        "keypackage.package.Package": of(keypackage.Package, WORLD.package(WORLD.epoch)),
+        "ledger.checkpoint.Checkpoint": of(ledger.Checkpoint, WORLD.packages.head(), exact=False),
+        "ledger.checkpoint.Note": of(Note, Note.decode(note), exact=False),
+        "ledger.checkpoint.NoteSignature": Decoder(
+            text(NoteSignature.decode),
+            Note.decode(note).signatures[0].encode().encode(),
+            lambda it: it.encode().encode(),
+            exact=False,
+        ),
+        "ledger.checkpoint.NoteKey": Decoder(
+            text(ledger.NoteKey.parse), str(WORLD.packages.log.key).encode(), lambda it: str(it).encode()
+        ),
+        "ledger.entry.Entry": of(ledger.Entry, WORLD.entry()),
+        "ledger.proof.Proof": of(ledger.Proof, ledger.Proof.decode(proof), exact=False),
+        "ohttp.problems.Problem": of(ohttp.Problem, ohttp.Problem(ohttp.OHTTP_KEY, "title", 400), exact=False),
+        "ohttp.replay.decode_date": Decoder(ohttp.decode_date, ohttp.encode_date(AT), ohttp.encode_date),
+        "ratls.hello.ClientHello": Decoder(ratls.ClientHello.decode, hello),
+        "ratls.hello.ServerHello": Decoder(
+            ratls.ServerHello.decode, flight[5 : 5 + int.from_bytes(flight[3:5], "big")]
+        ),
+        "responsekey.announcement.Announcement": of(
+            responsekey.Announcement, one_time.announce(max_requests=1, lifetime=60)
+        ),
+        "session.directory.Contents": of(session.Contents, contents),
+        "session.directory.Published": of(session.Published, published),
+        "session.messages.Open": of(messages.Open, opened),
+        "session.messages.Forward": of(messages.Forward, messages.Forward(bytes(48), bytes(48), opened.encode())),
+        "session.messages.Offer": of(messages.Offer, messages.Offer(b"f", b"a", 1, b"e", ((2, b"d"),))),
+        "session.messages.Opened": of(messages.Opened, messages.Opened(bytes(32), b"o", b"e", b"p")),
+        "session.messages.Continue": of(messages.Continue, messages.Continue(bytes(32), 1, bytes(48), b"r")),
+        "session.messages.Continued": of(messages.Continued, messages.Continued(bytes(32), b"r")),
+        "tokens.challenge.TokenChallenge": of(tokens.TokenChallenge, contents.challenge),
+        "tokens.directory.IssuerDirectory": of(tokens.IssuerDirectory, contents.tokens, exact=False),
+        "tokens.issuance.TokenRequest": of(tokens.TokenRequest, token_request()),
+        "tokens.token.Token": of(tokens.Token, token),
+        "tokens.token.Token.from_authorization": Decoder(
+            tokens.Token.from_authorization, token.authorization(), lambda it: it.authorization(), exact=False
+        ),
+    }
+    for suite in session.SUITES:
+        public = hpke.PrivateKey.generate(suite.kem).public_key.encode()
+        mapping[f"hpke.kem.PublicKey, {suite.kem.name}"] = Decoder(
+            functools.partial(hpke.PublicKey.decode, suite.kem), public, encoded
+        )
+    return mapping
+
+
+def token_request() -> tokens.TokenRequest:
+    directory = WORLD.learn()
+    key = directory.contents.map(lambda contents: contents.token_key)
+    return tokens.TokenRequest.decode(tokens.request_bound(WORLD.contents.challenge, key, at=AT)[0])
+
+
+def of(kind: Any, value: Any, *, exact: bool = True) -> Decoder:
+    return Decoder(kind.decode, encoded(value), encoded, exact)
+
+
+def text(parse: Callable[[str], Any]) -> Callable[[bytes], Any]:
+    return lambda data: parse(data.decode(errors="replace"))
+
+
+def takes_bytes_alone(function: Any) -> bool:
+    given_ = [it for it in inspect.signature(function).parameters.values() if it.name not in ("cls", "self")]
+    needed = [it for it in given_ if it.default is it.empty]
+    return [it.annotation for it in needed] == ["bytes"]
+
+
+FOUND = {
+    name.removesuffix(".decode"): function
+    for name, function in METHODS.items()
+    if name.rsplit(".", 1)[-1].startswith("decode") and takes_bytes_alone(function)
+}
+"""Every public function named ``decode...`` that takes bytes and nothing else, with a sample or without."""
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+@given(data=st.binary(max_size=120))
+@settings(max_examples=25)
+def test_any_bytes_give_a_value_or_a_peer_error(name: str, data: bytes) -> None:
+    check_contract(bound(name), data)
+
+
+def bound(name: str) -> Callable[[bytes], Any]:
+    owner, _, last = name.rpartition(".")
+    if name in NAMES and inspect.isclass(NAMES[name]):
+        return NAMES[name].decode  # type: ignore[no-any-return]
+    return getattr(NAMES[owner], last) if owner in NAMES else NAMES[name]  # type: ignore[no-any-return]
+
+
+def test_the_samples_are_of_decoders_that_exist() -> None:
+    known = {name.split(",")[0] for name in samples()}
+    others = {"cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
+    others |= {"ledger.checkpoint.NoteSignature", "tokens.token.Token.from_authorization"}
+    assert known - others <= set(FOUND)
+
+
+@pytest.mark.parametrize("name", sorted(samples()))
+def test_each_byte_of_a_sample_counts(name: str) -> None:
+    decoder = samples()[name]
+    value = decoder.decode(decoder.sample)
+    if decoder.encode is not None:
+        assert decoder.encode(value) == decoder.sample
+    size = len(decoder.sample)
+    for cut in range(size) if size < 600 else (*range(0, size - 60, 13), *range(size - 60, size)):
+        if decoder.exact:
+            with pytest.raises(PeerError):
+                decoder.decode(decoder.sample[:cut])
+        else:
+            check_contract(decoder.decode, decoder.sample[:cut])
+    for more in (b"\0", b"\xff", b"0", b"\n"):
+        if decoder.exact:
+            with pytest.raises(DecodeError):
+                decoder.decode(decoder.sample + more)
+        else:
+            check_contract(decoder.decode, decoder.sample + more)
+
+
+MARK = b"~LEAKED~"
+
+
+@pytest.mark.parametrize("name", sorted(samples()))
+@given(data=st.data())
+@settings(max_examples=40)
+def test_a_changed_sample_gives_a_value_or_an_error_that_does_not_show_it(name: str, data: st.DataObject) -> None:
+    decoder = samples()[name]
+    changed = bytearray(decoder.sample)
+    position = data.draw(st.integers(0, len(changed) - 1))
+    length = data.draw(st.integers(0, 12))
+    changed[position : position + length] = data.draw(st.binary(max_size=12) | st.just(MARK))
+    try:
+        value = decoder.decode(bytes(changed))
+    except PeerError as error:
+        shown = f"{error} {error!r} {error.args} {error.__context__ if not error.__suppress_context__ else ''}"
+        assert MARK.decode() not in shown
+    else:
+        if decoder.encode is not None and decoder.exact:
+            assert decoder.encode(value) == bytes(changed)
+
+
+# Steps.
+
+STEPS = sorted(
+    {
+        thing
+        for module in MODULES
+        for thing in vars(module).values()
+        if inspect.isclass(thing) and issubclass(thing, Step) and thing.__module__ == module.__name__
+    }
+    - {Step},
+    key=lambda step: step.__qualname__,
+)
+
+NOT_A_WAY_OUT = {
+    "Exchange.refuse": "the answer to whatever happened after the step was left; the responder in it is spent by it",
+    "Incoming.read": "looks at the request; the step is left by the response to it",
+    "OneTimeKey.announce": "names the public half",
+}
+
+
+def spent(step: type[Any]) -> Any:
+    """An instance whose state has been taken, its other slots of no use."""
+    made = object.__new__(step)
+    for kind in step.__mro__:
+        for slot in getattr(kind, "__slots__", ()):
+            setattr(made, slot, mock.MagicMock())
+    made._state = []
+    return made
+
+
+def public_methods(step: type[Any]) -> Iterator[tuple[str, Any]]:
+    for kind in step.__mro__[:-1]:
+        for name, value in vars(kind).items():
+            if inspect.isfunction(value) and not name.startswith("_"):
+                yield name, value
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__qualname__)
+def test_a_step_is_left_once_and_never_copied(step: type[Any]) -> None:
+    assert any(True for _ in public_methods(step)) or step.__subclasses__() or takes(step)
+    for name, method in public_methods(step):
+        if f"{step.__name__}.{name}" in NOT_A_WAY_OUT:
+            continue
+        with pytest.raises(UsageError):
+            method(spent(step), **arguments(method))
+    with pytest.raises(SpentError):
+        spent(step)._take()
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(UsageError):
+            attempt(spent(step))
+    assert "MagicMock" not in repr(spent(step))
+
+
+def takes(step: type[Any]) -> bool:
+    """Whether somebody else takes the state: a one-time key is used by the function that opens a request."""
+    return step is responsekey.OneTimeKey
+
+
+def arguments(method: Any) -> dict[str, Any]:
+    plain = {"bytes": b"", "int": 0, "str": "x", "bool": False, "Response": Response(200), "PeerError": OpenError()}
+    return {
+        it.name: plain.get(str(it.annotation), mock.MagicMock())
+        for it in inspect.signature(method).parameters.values()
+        if it.name != "self" and it.default is it.empty and it.kind is not it.VAR_KEYWORD
+    }
+
+
+UNIQUE = sorted(
+    {
+        thing
+        for module in MODULES
+        for thing in vars(module).values()
+        if inspect.isclass(thing) and issubclass(thing, Unique) and thing.__module__ == module.__name__
+    }
+    - {*STEPS, Secret},  # secrets: tests/test_floor.py
+    key=lambda kind: kind.__qualname__,
+)
+
+
+@pytest.mark.parametrize("kind", UNIQUE, ids=lambda kind: kind.__qualname__)
+def test_what_is_unique_is_never_copied(kind: type[Any]) -> None:
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(UsageError):
+            attempt(object.__new__(kind))
+
+
+# Secrets.
+
+
+def secret_things() -> Iterator[tuple[Any, list[bytes]]]:
+    """Objects with the secret bytes that they hold."""
+    for suite in session.SUITES:
+        private = hpke.PrivateKey.generate(suite.kem)
+        raw = private.encode().expose()
+        yield private, [raw]
+        yield responsekey.OneTimeKey(suite, private), [raw]
+        yield WORLD_KEY(private, suite), [raw]
+    proof_key = tokens.ProofKey.generate()
+    stored = proof_key.to_secret().expose()
+    yield proof_key, [stored[:32], stored[32:]]
+    bound_token = WORLD.token(WORLD.learn())
+    token = bound_token.token
+    yield bound_token, [token.nonce, token.authenticator]
+    yield token, [token.nonce, token.authenticator]
+    seed = bytes(range(100, 132))
+    yield Secret(seed), [seed]
+    yield keypackage.Signer(Secret(seed)), [seed]
+    yield ohttp.ReplayKey(seed), [seed]
+    yield tokens.SpendKey(bytes(32), seed, 0), [seed]
+    yield session.Live(seed, Secret(seed), 0, 0), [seed]
+    yield responsekey.Context(bytes(48), 0, b"", Secret(seed + seed[:16])), [seed]
+    yield Binding(Direction.SERVER_TO_CLIENT, 0, "r", bytes(48), Secret(seed), b"l", b"", b""), [seed]
+    exporter, exported = Secret(seed + seed[:16]), Secret(bytes(48))
+    context = responsekey.Context(bytes(48), 0, b"", exporter)
+    keys = responsekey.request._schedule(context, session.SUITES[0], exported)
+    yield keys, list(keys)
+    yield responsekey.AnswerData(seed), [seed]
+    yield ratls.DataReceived(seed), [seed]
+    yield messages.Continue(seed, 0, bytes(48), seed), [seed]
+    yield messages.Opened(seed, b"", b"", b""), [seed]
+    yield messages.Continued(seed, seed), [seed]
+    yield httpauth.Auth("PrivateToken", (("token", seed.decode("latin-1")),)), [seed]
+
+
+def WORLD_KEY(private: hpke.PrivateKey, suite: hpke.Suite) -> Any:
+    from privproc.keyconfig import GatewayKey
+
+    return GatewayKey(1, private, (suite,), 0, 1)
+
+
+def test_nothing_secret_shows() -> None:
+    for thing, secrets in secret_things():
+        shown = f"{thing!r} {thing}"
+        for secret in secrets:
+            for form in (secret.hex(), secret.hex().upper(), repr(secret)[2:-1], secret.decode("latin-1"), str(secret)):
+                for start in (0, len(form) // 2):
+                    assert form[start : start + 12] not in shown, type(thing)
+
+
+def test_the_exporter_context_is_not_secret_but_sized() -> None:
+    """Counts that don't fit their width are the caller's mistake."""
+    binding = Binding(Direction.SERVER_TO_CLIENT, 0, "r", bytes(48), Secret(bytes(32)), b"l", b"", b"")
+    for index in (-1, 1 << 16):
+        with pytest.raises(UsageError):
+            binding.device_nonce(index)
+    for sequence in (-1, 1 << 32):
+        with pytest.raises(UsageError):
+            exporter_context(Direction.SERVER_TO_CLIENT, sequence, bytes(48))
+
+
+# Verdicts.
+
+BOOLEANS = {
+    "attestation.snp.report.Product.has_fmc": "a fact about a product line",
+    "attestation.tdx.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "discovery.ServiceBinding.alias": "which of two forms a record has",
+    "discovery.ServiceBinding.ohttp": "whether a parameter is there; it is a hint and nobody vouches for it",
+    "httpauth.Auth.is_scheme": "a comparison of names without regard to case",
+    "ratls.hello.ServerHello.is_retry": "which of two messages it is",
+    "ratls.openssl.advance": "whether the handshake needs more bytes",
+    "tokens.challenge.TokenChallenge.names": "whether a challenge is meant for an origin, which a client may ignore",
+}
+"""Public functions that return a boolean, and why it is not a verdict on something received."""
+
+
+def test_no_check_returns_a_boolean() -> None:
+    found = {name for name, function in METHODS.items() if "bool" in str(inspect.signature(function).return_annotation)}
+    assert found <= set(BOOLEANS)
+
+
+# Documents.
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_modules_say_what_is_in_them(module: ModuleType) -> None:
+    assert (module.__doc__ or "").strip()
+    assert len(module.__all__) == len(set(module.__all__))
+    for name in module.__all__:
+        assert hasattr(module, name)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_public_name_is_documented(name: str) -> None:
+    for full, thing in ((name, NAMES[name]), *methods(name, NAMES[name])):
+        document = inspect.getdoc(thing) or ""
+        assert document.strip(), full
+        assert not document.startswith(f"{name.rsplit('.', 1)[-1]}("), full  # what dataclass writes by itself
+
+
+def test_time_is_always_asked_for_by_name() -> None:
+    for name, function in METHODS.items():
+        parameter = inspect.signature(function).parameters.get("at")
+        if parameter is not None and not name.endswith(".encode_date"):  # the time is what that one encodes
+            assert parameter.kind is parameter.KEYWORD_ONLY, name
+            assert parameter.default is parameter.empty, name
+            assert parameter.annotation == "int", name

@@ -1,0 +1,254 @@
+"""The enclave's steps: whom it serves, when, and that it sees one whole request or nothing."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from privproc import ratls, responsekey, session
+from privproc.errors import (
+    DecodeError,
+    ExpiredError,
+    OpenError,
+    PeerError,
+    PolicyError,
+    SpentError,
+    UnsupportedError,
+    UsageError,
+)
+from privproc.responsekey import Announcement, AnswerData, AnswerEnd, Context
+from privproc.responsekey.request import EXPORTER_LABEL, exporter_context
+from privproc.session import AwaitingRequest, Enclave, EnclaveOpening
+from privproc.session.messages import Forward, Offer, Open
+from privproc.session.profile import LIFETIME, SUITES
+from tests.world.world import NAMESPACE, ROLE, World
+
+AT = 1_800_000_000
+WORLD = World(AT, suite=SUITES[1])
+GROUP = ratls.Group.X25519MLKEM768
+
+
+def enclave(**changes: Any) -> Enclave:
+    return replace(WORLD.machine.enclave, **changes)
+
+
+class Device:
+    """The device's end of TLS and of the request, without the gateway between."""
+
+    def __init__(self, **changes: Any) -> None:
+        hello, self.tls = ratls.connect(GROUP)
+        self.open = replace(
+            Open(
+                role=ROLE,
+                log=WORLD.measurements.log.key.name,
+                namespace=NAMESPACE,
+                formats=(1,),
+                device_required=False,
+                policy_id=bytes(32),
+                nonce=bytes(32),
+                suites=tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in SUITES),
+                client_hello=hello,
+            ),
+            **changes,
+        )
+        self.forward = Forward(b"p" * 48, b"o" * 48, self.open.encode())
+
+    def establish(self, opening: EnclaveOpening) -> AwaitingRequest:
+        """Appraises nothing: takes the channel as the check would give it."""
+        offer, waiting = opening.attest(b"evidence")
+        self.offer = Offer.decode(offer)
+        established = self.tls.finish(self.offer.flight)
+        self.channel = ratls.Channel(established._take())
+        self.announcement = Announcement.decode(self.offer.announcement)
+        self.th1 = session.transcript.opened(b"p" * 48, b"o" * 48, self.open.encode())
+        self.th2 = session.transcript.attested(self.th1, opening.report_data, 1, b"evidence")
+        return waiting
+
+    def seal(self, question: bytes) -> tuple[bytes, responsekey.Answer]:
+        exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, 0), 48)
+        context = Context(self.th2, 0, b"", exporter)
+        return responsekey.seal_request(context, self.announcement.suite, self.announcement.key, question)
+
+    def records(self, data: bytes) -> bytes:
+        if data:
+            self.channel.send(data)
+        return self.channel.data_to_send()
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.kem.name)
+def test_from_open_to_the_end_of_the_answer(suite: Any) -> None:
+    device = Device()
+    waiting = device.establish(enclave(suites=(suite,)).open(device.forward.encode(), at=AT))
+    assert device.announcement.suite == suite
+    assert (device.announcement.max_requests, device.announcement.lifetime) == (1, LIFETIME)
+    assert (device.offer.format, device.offer.evidence, device.offer.devices) == (1, b"evidence", ())
+    sealed, answer = device.seal(b"question")
+    question, reply = waiting.receive(device.records(sealed), at=AT + LIFETIME - 1)
+    assert question == b"question"
+    events: list[Any] = []
+    for records in (reply.send(b"one "), reply.send(b"two "), reply.finish(b"three")):
+        for event in device.channel.receive_data(records):
+            if isinstance(event, ratls.DataReceived):
+                events += answer.receive_data(event.data)
+    events += answer.receive_end()
+    assert events == [AnswerData(b"one "), AnswerData(b"two "), AnswerData(b"three"), AnswerEnd(None)]
+    assert device.channel.receive_data(b"") == []
+    with pytest.raises(SpentError):
+        reply.send(b"more")
+    with pytest.raises(SpentError):
+        reply.finish()
+
+
+def test_report_data_commits_to_this_session() -> None:
+    device = Device()
+    opening = enclave().open(device.forward.encode(), at=AT)
+    hello, flight = opening._state[0], opening._state[0].flight
+    established = device.tls.finish(flight)
+    th1 = session.transcript.opened(b"p" * 48, b"o" * 48, device.open.encode())
+    assert established.bind(role=ROLE, th1=th1, announcement=hello.announcement) == opening.report_data
+    assert len(opening.report_data) == 64
+    assert enclave().open(device.forward.encode(), at=AT).report_data != opening.report_data
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"role": "translate"}, PolicyError),
+        ({"log": "other.log"}, PolicyError),
+        ({"namespace": "other/enclaves"}, PolicyError),
+        ({"formats": (2,)}, UnsupportedError),
+        ({"device_required": True}, UnsupportedError),
+        ({"suites": ((0x10, 1, 1),)}, UnsupportedError),
+        ({"suites": ((0x20, 1, 2),)}, UnsupportedError),
+        ({"client_hello": b"hello"}, DecodeError),
+    ],
+)
+def test_whom_an_enclave_does_not_serve(change: dict[str, Any], error: type[PeerError]) -> None:
+    with pytest.raises(error) as raised:
+        enclave().open(Device(**change).forward.encode(), at=AT)
+    assert type(raised.value) is error
+
+
+def test_a_role_is_the_enclaves_own() -> None:
+    with pytest.raises(PolicyError):
+        enclave(role="translate").open(Device().forward.encode(), at=AT)
+
+
+def test_another_evidence_format_among_several_will_do() -> None:
+    assert enclave().open(Device(formats=(7, 1)).forward.encode(), at=AT)
+
+
+@pytest.mark.parametrize("order", [SUITES, SUITES[::-1]], ids=["hybrid first", "classic first"])
+def test_the_enclaves_order_of_suites_counts(order: Any) -> None:
+    device = Device()
+    device.establish(enclave(suites=order).open(device.forward.encode(), at=AT))
+    assert device.announcement.suite == order[0]
+
+
+@pytest.mark.parametrize(
+    ("forward", "error"),
+    [
+        (b"", DecodeError),
+        (bytes(2143), DecodeError),
+        (bytes(2145), DecodeError),
+        (bytes(2144), UnsupportedError),
+        (bytes(96) + b"\0\1" + bytes(2046), DecodeError),
+    ],
+)
+def test_what_is_no_forward(forward: bytes, error: type[PeerError]) -> None:
+    with pytest.raises(error):
+        enclave().open(forward, at=AT)
+
+
+def test_evidence_is_taken_once() -> None:
+    opening = enclave().open(Device().forward.encode(), at=AT)
+    opening.attest(b"evidence")
+    with pytest.raises(SpentError):
+        opening.attest(b"evidence")
+
+
+@pytest.fixture
+def waiting() -> tuple[Device, AwaitingRequest]:
+    device = Device()
+    return device, device.establish(enclave().open(device.forward.encode(), at=AT))
+
+
+@pytest.mark.parametrize("at", [AT + LIFETIME, -1])
+def test_a_late_request(waiting: tuple[Device, AwaitingRequest], at: int) -> None:
+    device, step = waiting
+    records = device.records(device.seal(b"question")[0])
+    with pytest.raises(ExpiredError, match="announcement"):
+        step.receive(records, at=at)
+    with pytest.raises(SpentError):  # one try
+        step.receive(records, at=AT)
+
+
+def test_a_session_that_the_device_closed(waiting: tuple[Device, AwaitingRequest]) -> None:
+    device, step = waiting
+    records = device.records(device.seal(b"question")[0])
+    device.channel.close()
+    with pytest.raises(DecodeError, match="closed the session"):
+        step.receive(records + device.records(b""), at=AT)
+
+
+def test_a_close_in_place_of_the_request(waiting: tuple[Device, AwaitingRequest]) -> None:
+    device, step = waiting
+    device.channel.close()
+    with pytest.raises(DecodeError, match="closed the session"):
+        step.receive(device.records(b""), at=AT)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4, 40, -1])
+def test_an_incomplete_request(waiting: tuple[Device, AwaitingRequest], cut: int) -> None:
+    device, step = waiting
+    with pytest.raises(DecodeError):
+        step.receive(device.records(device.seal(b"question")[0][:cut]), at=AT)
+
+
+def test_a_request_with_more_behind_it(waiting: tuple[Device, AwaitingRequest]) -> None:
+    device, step = waiting
+    with pytest.raises(DecodeError, match="trailing"):
+        step.receive(device.records(device.seal(b"question")[0] + b"\0"), at=AT)
+
+
+@pytest.mark.parametrize("records", [b"", b"\x17\x03\x03\0\x20" + bytes(32), b"garbage", bytes(5000)])
+def test_records_that_are_none(waiting: tuple[Device, AwaitingRequest], records: bytes) -> None:
+    _, step = waiting
+    with pytest.raises((DecodeError, OpenError)):
+        step.receive(records, at=AT)
+
+
+@pytest.mark.parametrize("position", [7, -1, -5000])
+def test_records_that_were_altered(waiting: tuple[Device, AwaitingRequest], position: int) -> None:
+    device, step = waiting
+    records = bytearray(device.records(device.seal(b"question" * 1000)[0]))
+    records[position] ^= 1
+    with pytest.raises((DecodeError, OpenError)):
+        step.receive(bytes(records), at=AT)
+
+
+def test_a_request_of_another_session(waiting: tuple[Device, AwaitingRequest]) -> None:
+    """Sealed rightly but for the session: TLS alone is not enough."""
+    device, step = waiting
+    other = Device()
+    other.establish(enclave().open(other.forward.encode(), at=AT))
+    for sealed in (other.seal(b"question")[0],):
+        with pytest.raises(OpenError):
+            step.receive(device.records(sealed), at=AT)
+
+
+def test_nothing_shows_and_nothing_is_copied(waiting: tuple[Device, AwaitingRequest]) -> None:
+    device, step = waiting
+    opening = enclave().open(Device().forward.encode(), at=AT)
+    assert (repr(opening), repr(step)) == ("<EnclaveOpening ready>", "<AwaitingRequest ready>")
+    things: list[Any] = [opening, step]
+    _, reply = step.receive(device.records(device.seal(b"question")[0]), at=AT)
+    assert repr(reply) == "<EnclaveReply>"
+    for thing in (*things, reply):
+        for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(UsageError):
+                attempt(thing)
