@@ -196,7 +196,7 @@ def test_agreed() -> None:
     agreed = settle(data, data, b"junk", sealed(4))
     assert agreed.package == check(data)
     assert agreed.sources == ("source 0", "source 1")
-    assert agreed.seen == Seen(5, agreed.package.digest)
+    assert agreed.seen == Seen(5, agreed.package.digest, agreed.package.package.previous)
     assert isinstance(agreed.content, Trusted)
     assert agreed.content.digest == agreed.package.digest
     assert agreed.content.get(at=AT) == b"content"
@@ -260,8 +260,14 @@ def test_memory() -> None:
     following = sealed(6, previous=seen.digest)
     newer = settle(following, following, seen=seen).seen
     assert newer.epoch == 6
+    # The present package stays good for whoever learnt the next one ahead; another of its epoch doesn't.
+    assert settle(five, five, seen=newer).seen == newer
+    assert settle(five, five, seen=newer).package.digest == seen.digest
+    seven = Seen(7, bytes(48), bytes(48))
     for copies, memory, why in (
-        (five, newer, "rolled back"),
+        (five, seven, "rolled back"),
+        (five, Seen(6, newer.digest), "rolled back"),
+        (sealed(content=b"other"), newer, "two packages"),
         (sealed(content=b"other"), seen, "two packages"),
         (sealed(6), seen, "continue"),
         (sealed(6, previous=b""), seen, "continue"),
@@ -300,7 +306,8 @@ def test_a_source_ahead_is_no_way_around_the_other_rules() -> None:
     with pytest.raises(UntrustedError, match="two packages"):
         settle(five, five, six, sealed(6, content=b"other"))
     with pytest.raises(UntrustedError, match="rolled back"):
-        settle(five, five, six, seen=settle(six, six).seen)
+        settle(five, five, seen=Seen(6, check(six).digest))
+    assert settle(five, five, six, seen=settle(six, six).seen).package.digest == check(five).digest
     with pytest.raises(UntrustedError, match="two packages"):
         settle(six, six, sealed(content=b"other"), seen=settle(five, five).seen)
 

@@ -15,14 +15,19 @@ __all__ = ["Agreed", "Seen", "agree", "signers_from"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a device remembers of a purpose: the highest epoch that it accepted and that package's digest (48 bytes)."""
+    """What a device remembers of a purpose: the highest epoch that it accepted and that package's digest (48 bytes).
+
+    ``previous`` is the digest that this package names as the one before it (48 bytes, or empty): a device that learnt
+    the next epoch's package ahead of time, and lost the present one, can still take exactly that again.
+    """
 
     epoch: int
     digest: bytes
+    previous: bytes = b""
 
     def __post_init__(self) -> None:
-        if self.epoch < 0 or len(self.digest) != DIGEST_SIZE:
-            raise UsageError("seen: an epoch of 0 or more and a digest of 48 bytes")
+        if self.epoch < 0 or len(self.digest) != DIGEST_SIZE or len(self.previous) not in {0, DIGEST_SIZE}:
+            raise UsageError("seen: an epoch of 0 or more and digests of 48 bytes")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -54,8 +59,7 @@ def agree(
     ``copies`` are pairs of a source's name and its bytes. ``seen`` is what an earlier :class:`Agreed` gave to keep;
     ``None`` says that this is the first contact ever. Copies that don't verify don't count. Neither does a newer
     package that too few show yet: it is published one epoch ahead, and sources don't take it up at the same moment. A
-    package may be agreed upon one epoch ahead; the caller then keeps the present one beside it until the boundary,
-    since a package older than ``seen`` isn't accepted again.
+    package may be agreed upon one epoch ahead; the present one is then still accepted, but no other of its epoch.
 
     Raises :class:`UsageError` for a threshold under 1 or a source named twice. When no copy verifies, raises their
     error if all fail alike. Otherwise :class:`UntrustedError`: no agreement among them, too few sources, two packages
@@ -71,16 +75,20 @@ def agree(
     digests = {copy.digest: copy.package.epoch for _, copy in shown}
     if seen is not None:
         digests[seen.digest] = seen.epoch
+        if seen.previous:
+            digests[seen.previous] = seen.epoch - 1
     if len(set(digests.values())) < len(digests):
         raise UntrustedError("package: two packages for one epoch")
     newest, sources = _newest(shown, threshold)
+    package = newest.package
+    keep = Seen(package.epoch, newest.digest, package.previous)
     if seen is not None:
         _check_continues(newest, seen)
-    package = newest.package
+        keep = keep if keep.epoch > seen.epoch else seen
     return Agreed._earn(
         package=newest,
         content=_trusted(package.content, newest.digest, package.not_before, package.not_after),
-        seen=Seen(package.epoch, newest.digest),
+        seen=keep,
         sources=sources,
     )
 
@@ -114,6 +122,8 @@ def _newest(shown: Sequence[tuple[str, VerifiedPackage]], threshold: int) -> tup
 
 def _check_continues(newest: VerifiedPackage, seen: Seen) -> None:
     ahead = newest.package.epoch - seen.epoch
+    if newest.digest == seen.previous:
+        return
     if ahead < 0:
         raise UntrustedError("package: rolled back to before the epoch seen")
     if ahead == 1 and newest.package.previous != seen.digest:
