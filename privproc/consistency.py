@@ -150,7 +150,7 @@ class PendingCopy(Step[_Asked]):
         if not asked.mirror.min_validity <= mirrored.max_age <= original.max_age:
             raise PolicyError("mirror: max-age is under its minimum, or over the target's")
         not_after = asked.at + min(mirrored.max_age - mirrored.age, original.max_age - original.age)
-        check_window("mirror's copy", asked.at, not_after, at)
+        check_window("mirror's copy", asked.at, not_after, at=at)
         return Copy._earn(
             host=asked.mirror.host,
             target=asked.target,

@@ -268,7 +268,7 @@ class KeyRing:
         key = self._keys.get(key_id)
         if key is None or key.config.kem != kem:
             raise UnsupportedError("key identifier unknown")
-        check_window("gateway key", key.not_before, key.not_after, at)
+        check_window("gateway key", key.not_before, key.not_after, at=at)
         return key
 
     def configs(self, *, at: int) -> KeyConfigs:

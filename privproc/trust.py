@@ -43,7 +43,7 @@ class Earned(Unique):
         return made
 
 
-def check_window(what: str, not_before: int, not_after: int, at: int) -> None:
+def check_window(what: str, not_before: int, not_after: int, *, at: int) -> None:
     """Raise :class:`ExpiredError` unless ``not_before <= at < not_after`` (Unix seconds)."""
     if at < not_before:
         raise ExpiredError(f"{what} is not valid yet")
@@ -70,7 +70,7 @@ class Trusted(Unique, Generic[T]):
 
     def get(self, *, at: int) -> T:
         """The value. Raises :class:`ExpiredError` outside of its time of validity."""
-        check_window("trusted value", self.not_before, self.not_after, at)
+        check_window("trusted value", self.not_before, self.not_after, at=at)
         return self._value
 
     def map(self, decode: Callable[[T], U]) -> Trusted[U]:

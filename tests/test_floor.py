@@ -260,12 +260,12 @@ def test_trust_is_within_its_window(at: int) -> None:
     trusted = pin("value", b"", not_before=5, not_after=9)
     if 5 <= at < 9:
         assert trusted.get(at=at) == "value"
-        check_window("it", 5, 9, at)
+        check_window("it", 5, 9, at=at)
         return
     with pytest.raises(ExpiredError, match="not valid yet" if at < 5 else "no longer valid"):
         trusted.get(at=at)
     with pytest.raises(ExpiredError, match=r"^it is"):
-        check_window("it", 5, 9, at)
+        check_window("it", 5, 9, at=at)
 
 
 def test_what_is_made_of_a_trusted_value_is_trusted_alike() -> None:

@@ -264,7 +264,7 @@ CHAINS: dict[str, tuple[Callable[[], tuple[bytes, tuple[bytes, ...]]], type[Exce
             ExpiredError,
             reason,
             verify_chain,
-            "check_window(found.name, found.not_before, found.not_after, at)",
+            "check_window(found.name, found.not_before, found.not_after, at=at)",
         )
         for depth in range(1, 5)
         for when, times, reason in (

@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[Callable[[], Collateral], type[Exception], str, str]] =
             lambda which=which: certificate(which, not_after=AT - 1),
             ExpiredError,
             "no longer valid",
-            "check_window(name, not_before, not_after, at)",
+            "check_window(name, not_before, not_after, at=at)",
         )
         for which in ("pck_ca", "signer")
     },
@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Callable[[], Collateral], type[Exception], str, str]] =
             lambda which=which, times=times: crl(which, **times),
             ExpiredError,
             f"revocation list is {reason}",
-            "check_window(name, not_before, not_after, at)",
+            "check_window(name, not_before, not_after, at=at)",
         )
         for which in ("root", "pck_ca")
         for when, times, reason in (
@@ -193,7 +193,7 @@ REFUSED: dict[str, tuple[Callable[[], Collateral], type[Exception], str, str]] =
             lambda what=what, times=times: INTEL.collateral(**{what: getattr(INTEL, what)() | times}),
             ExpiredError,
             f"is {reason}",
-            "check_window(name, not_before, not_after, at)",
+            "check_window(name, not_before, not_after, at=at)",
         )
         for what in ("tcb_info", "qe_identity")
         for when, times, reason in (

@@ -42,7 +42,7 @@ class VerifiedEvidence(Earned):
 
         Raises :class:`UntrustedError` or :class:`ExpiredError`; :class:`UsageError` for anything but 64 bytes.
         """
-        check_window("evidence", self.not_before, self.not_after, at)
+        check_window("evidence", self.not_before, self.not_after, at=at)
         _check_binding(binding)
         if not hmac.compare_digest(self.binding, binding):
             raise UntrustedError("evidence is of another session")

@@ -154,7 +154,7 @@ def verify(data: bytes, *, signers: Signers, purpose: str, grid: Grid, at: int) 
         raise PolicyError("package: the window isn't its epoch's")
     if signers.of(package.epoch) != signer:
         raise UntrustedError("package: signed by the signer of another epoch")
-    check_window("package", start - grid.length, end, at)
+    check_window("package", start - grid.length, end, at=at)
     digest = tagged_hash("package", message.protected, message.payload)
     return VerifiedPackage._earn(package=package, digest=digest, received=data)
 

@@ -129,7 +129,7 @@ class RequestHeader:
             raise UnsupportedError("key identifier unknown")
         if (key.key_id, key.config.kem) != (self.key_id, self.kem):
             raise UsageError("the key is not the one that the header names")
-        check_window("gateway key", key.not_before, key.not_after, at)
+        check_window("gateway key", key.not_before, key.not_after, at=at)
         return key, key.suite(self.kdf, self.aead)
 
 

@@ -157,7 +157,7 @@ class Established(Handshaken):
         connection = self._take()
         if not hmac.compare_digest(evidence.binding, report_data) or evidence.role != role:
             raise UntrustedError("the evidence isn't about this session")
-        check_window("evidence", evidence.not_before, evidence.not_after, at)
+        check_window("evidence", evidence.not_before, evidence.not_after, at=at)
         return Channel(connection)
 
 

@@ -157,7 +157,7 @@ class Opening(Step[_Asked]):
         the check that failed. Nothing of the user's has been sent then.
         """
         asked = self._take()
-        check_window("first answer", 0, asked.began + LEASE, at)
+        check_window("first answer", 0, asked.began + LEASE, at=at)
         sealed = _encapsulated(response)
         if len(sealed) != asked.contents.down:
             raise PolicyError("the first answer is not of the directory's size")
@@ -235,7 +235,7 @@ class Session(Step[_Ready]):
         :class:`UsageError` for a question that is too large.
         """
         asked, channel, announcement, handle, th2, until = self._take()
-        check_window("session", 0, until, at)
+        check_window("session", 0, until, at=at)
         exporter = channel.export(EXPORTER_LABEL, exporter_context(th2, 0), EXPORTER_LENGTH)
         sealed, answer = responsekey.seal_request(
             Context(th2, 0, b"", exporter), announcement.suite, announcement.key, question

@@ -114,7 +114,7 @@ class AwaitingRequest(Step[tuple[_Opened, bytes]]):
         Raises :class:`ExpiredError` past the announced lifetime, :class:`DecodeError`, :class:`OpenError`.
         """
         opened, th2 = self._take()
-        check_window("announcement", 0, opened.until, at)
+        check_window("announcement", 0, opened.until, at=at)
         channel, events = opened.attesting.finish(records)
         if any(isinstance(event, ratls.EndOfData) for event in events):
             raise DecodeError("request", "the device closed the session")

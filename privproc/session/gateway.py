@@ -285,7 +285,7 @@ class ContinueRequest(Step[tuple[_Exchange, Continue]]):
         would kill the TLS session, so it stops here.
         """
         exchange, message = self._take()
-        check_window("handle", 0, live.expires, at)
+        check_window("handle", 0, live.expires, at=at)
         enc = exchange.responder.enc
         mac = transcript.continuation_mac(live.key, live.handle, message.offset, enc, message.records)
         if not hmac.compare_digest(mac, message.mac):

@@ -247,7 +247,7 @@ class Issuer:
         key = self._keys.get((token_type, truncated_id))
         if key is None:
             raise UnsupportedError("TokenRequest: no key of this type with this truncated id")
-        check_window("issuer key", key.not_before, key.not_after, at)
+        check_window("issuer key", key.not_before, key.not_after, at=at)
         return key
 
     def directory(self, request_uri: str, *, at: int) -> IssuerDirectory:

@@ -220,8 +220,8 @@ def wrong_purpose(world: World) -> None:
     ExpiredError,
     # Looked at when the package is verified, and at every use of what it contains.
     lambda: only(
-        removed(keypackage.verify, 'check_window("package", start - grid.length, end, at)'),
-        removed(Trusted.get, 'check_window("trusted value", self.not_before, self.not_after, at)'),
+        removed(keypackage.verify, 'check_window("package", start - grid.length, end, at=at)'),
+        removed(Trusted.get, 'check_window("trusted value", self.not_before, self.not_after, at=at)'),
     ),
 )
 def expired(world: World) -> None:

@@ -120,7 +120,7 @@ def _signing_time(case: _Case) -> None:
 
 
 def _age(case: _Case) -> None:
-    check_window("document", case.made - SKEW, case.made + case.policy.max_age, case.at)
+    check_window("document", case.made - SKEW, case.made + case.policy.max_age, at=case.at)
 
 
 def _debug(case: _Case) -> None:

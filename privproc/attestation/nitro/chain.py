@@ -50,7 +50,7 @@ def verify_chain(certificate: bytes, cabundle: tuple[bytes, ...], *, roots: Root
     chain = [Certificate.decode(data, f"authority {depth}") for depth, data in enumerate(cabundle)]
     chain.append(Certificate.decode(certificate, "document certificate"))
     for found in chain:
-        check_window(found.name, found.not_before, found.not_after, at)
+        check_window(found.name, found.not_before, found.not_after, at=at)
     leaf = chain[-1]
     leaf.check_end()
     for depth, (authority, issued) in enumerate(pairwise(chain)):

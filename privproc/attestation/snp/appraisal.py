@@ -106,7 +106,7 @@ def appraise(
 
 
 def _chain_window(case: _Case) -> None:
-    check_window("certificate chain", case.chain.not_before, case.chain.not_after, case.at)
+    check_window("certificate chain", case.chain.not_before, case.chain.not_after, at=case.at)
 
 
 def _signing_key(case: _Case) -> None:

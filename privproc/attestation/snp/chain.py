@@ -160,7 +160,7 @@ def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) 
     signing_key = _kind(leaf, middle, product)
     chain = (root, middle, leaf)
     for certificate in chain:
-        check_window(certificate.name, certificate.not_before, certificate.not_after, at)
+        check_window(certificate.name, certificate.not_before, certificate.not_after, at=at)
     _check_authority(middle)
     _check_leaf(leaf, product)
     for authority, certificate in ((root, middle), (middle, leaf)):

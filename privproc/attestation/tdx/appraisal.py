@@ -155,11 +155,11 @@ def _key(name: str, raw: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def _collateral_window(case: _Case) -> None:
-    check_window("collateral", case.collateral.not_before, case.collateral.not_after, case.at)
+    check_window("collateral", case.collateral.not_before, case.collateral.not_after, at=case.at)
 
 
 def _pck_window(case: _Case) -> None:
-    check_window("PCK certificate", case.pck.not_before, case.pck.not_after, case.at)
+    check_window("PCK certificate", case.pck.not_before, case.pck.not_after, at=case.at)
 
 
 def _pck_profile(case: _Case) -> None:

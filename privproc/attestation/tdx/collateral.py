@@ -216,7 +216,7 @@ def verify_collateral(collateral: Collateral, *, roots: Roots, at: int) -> Verif
     windows = [(part.name, part.not_before, part.not_after) for part in (root, pck_ca, signer, root_crl, pck_crl)]
     windows += [("TCB info", tcb.not_before, tcb.not_after), ("QE identity", qe.not_before, qe.not_after)]
     for name, not_before, not_after in windows:
-        check_window(name, not_before, not_after, at)
+        check_window(name, not_before, not_after, at=at)
     return VerifiedCollateral._earn(
         tcb=tcb,
         qe=qe,
