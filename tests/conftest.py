@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.interop.summary import pytest_terminal_summary  # noqa: F401  # a hook; under xdist it is found only here
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "vectors"
 
 settings.register_profile(

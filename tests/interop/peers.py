@@ -1,0 +1,190 @@
+"""The peers, at the versions that the drivers' manifests pin, and what each is known to do differently."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+import pytest
+
+from privproc.hpke import Aead, Kdf, Kem
+from tests.interop.driver import HERE, Driver, PeerError, PeerPanicError, Results, UnavailableError
+
+RUST = tomllib.loads((HERE / "rust" / "Cargo.toml").read_text())["dependencies"]
+GO = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "go" / "go.mod").read_text(), re.MULTILINE))
+NODE = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library of another language: ``language`` names the driver, ``library`` the peer in it."""
+
+    language: str
+    library: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.library}@{self.version}"
+
+
+class Running:
+    """A peer whose driver runs."""
+
+    def __init__(self, peer: Peer, driver: Driver) -> None:
+        self.peer = peer
+        self._driver = driver
+
+    def call(self, operation: str, *arguments: bytes | int | str) -> Results:
+        """See :mod:`tests.interop.driver`."""
+        return self._driver.call(operation, self.peer.library, *arguments)
+
+
+class Drivers:
+    """The drivers of one process, each built when it is first asked for, and tried once."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, Driver | UnavailableError] = {}
+
+    def start(self, peer: Peer) -> Running:
+        """Skips the test when the peer can't be had."""
+        if peer.language not in self._drivers:
+            try:
+                self._drivers[peer.language] = Driver(peer.language)
+            except UnavailableError as error:
+                self._drivers[peer.language] = error
+        driver = self._drivers[peer.language]
+        if isinstance(driver, UnavailableError):
+            pytest.skip(f"interop: {peer} can't be had: {driver}")
+        return Running(peer, driver)
+
+    def close(self) -> None:
+        """End them."""
+        for driver in self._drivers.values():
+            if isinstance(driver, Driver):
+                driver.close()
+
+
+OHTTP_RS = Peer("rust", "ohttp", RUST["ohttp"].removeprefix("="))
+BHTTP_RS = Peer("rust", "bhttp", RUST["bhttp"].removeprefix("="))
+CIRCL = Peer("go", "github.com/cloudflare/circl", GO["github.com/cloudflare/circl"])
+OHTTP_GO = Peer("go", "github.com/openpcc/ohttp", GO["github.com/openpcc/ohttp"])
+TWOWAY = Peer("go", "github.com/openpcc/twoway", GO["github.com/openpcc/twoway"])
+BHTTP_GO = Peer("go", "github.com/openpcc/bhttp", GO["github.com/openpcc/bhttp"])
+PANVA = Peer("node", "hpke", NODE["hpke"])
+CORE = Peer("node", "@hpke/core", NODE["@hpke/core"])
+BHTTP_JS = Peer("node", "bhttp-js", NODE["bhttp-js"])
+
+PEERS = (OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, PANVA, CORE, BHTTP_JS)
+
+NIST = (Kem.P256_SHA256, Kem.P384_SHA384, Kem.P521_SHA512)
+CURVES = (*NIST, Kem.X25519_SHA256, Kem.X448_SHA512)
+KEMS = {
+    OHTTP_RS: (Kem.X25519_SHA256, Kem.P256_SHA256, Kem.X_WING),
+    CIRCL: (*CURVES, Kem.X_WING),
+    TWOWAY: (*CURVES, Kem.X_WING),
+    PANVA: tuple(Kem),
+    CORE: (*CURVES, Kem.ML_KEM_768, Kem.ML_KEM_1024, Kem.X_WING),
+}
+HKDF = tuple(kdf for kdf in Kdf if kdf.two_stage)
+KDFS = {PANVA: tuple(Kdf), OHTTP_RS: (Kdf.HKDF_SHA256,)}
+OHTTP_AEADS = {OHTTP_RS: (Aead.AES_128_GCM, Aead.CHACHA20_POLY1305)}
+AEADS = tuple(aead for aead in Aead if aead is not Aead.EXPORT_ONLY)
+
+
+def named(value: object) -> str:
+    """The value in a test's name."""
+    return value.name if isinstance(value, Enum) else str(value)
+
+
+class Difference(NamedTuple):
+    """What a peer does differently: it refuses (:class:`PeerError`), it breaks (:class:`PeerPanicError`), or what comes
+    out is something else (:class:`AssertionError`).
+    """
+
+    how: type[Exception]
+    reason: str
+
+
+_RS_NONCE = "its client panics at a chunked response with a nonce of 32 bytes: it has room for 16"
+_RS_TRUNCATED = "it refuses an indeterminate-length message that ends before its empty sections (RFC 9292 §3.8)"
+_GO_TRUNCATED = "it refuses a message that ends before its headers (RFC 9292 §3.8), RFC 9458's own example among them"
+_GO_CHUNKS = "its gateway takes chunks of at most 4096 bytes; a receiver has to take 16384 (chunked OHTTP §3)"
+_FETCH_JOINS = Difference(AssertionError, "the Fetch API joins fields of one name")
+_FETCH_TRAILERS = Difference(AssertionError, "the Fetch API has no trailers")
+_LAST = Difference(AssertionError, "its decoder keeps only the last of several fields of one name")
+_TRAILERS = Difference(AssertionError, "its decoder reads trailers, and doesn't hand them out")
+
+DIFFERENCES: dict[tuple[Peer, str], Difference] = {
+    (OHTTP_RS, "chunked client, CHACHA20_POLY1305"): Difference(PeerPanicError, _RS_NONCE),
+    (OHTTP_RS, "no suite of use"): Difference(
+        PeerPanicError, "its client panics at a configuration that has only suites it doesn't use"
+    ),
+    (OHTTP_RS, "an AEAD unknown there"): Difference(PeerError, "one unknown AEAD makes it drop the configuration"),
+    (OHTTP_GO, "an AEAD unknown there"): Difference(PeerError, "one unknown AEAD makes it refuse the whole list"),
+    (OHTTP_GO, "a KEM unknown there"): Difference(
+        PeerError, "one unknown KEM makes it refuse the whole list, though the lengths let it skip the configuration"
+    ),
+    **{(OHTTP_GO, f"chunked gateway, {n} bytes"): Difference(PeerError, _GO_CHUNKS) for n in (5000, 16384, 1 << 20)},
+    (BHTTP_RS, "encodes informational responses"): Difference(
+        PeerError, "its API can't make an informational response; those it has decoded it encodes"
+    ),
+    (BHTTP_RS, "decodes two cookies"): Difference(
+        AssertionError, "its decoder joins cookie fields with a semicolon (RFC 9113 §8.2.3)"
+    ),
+    **{
+        (BHTTP_RS, f"decodes INDETERMINATE that ends before {what}"): Difference(PeerError, _RS_TRUNCATED)
+        for what in ("trailers", "content", "headers")
+    },
+    **{
+        (BHTTP_GO, f"decodes {framing} that ends before headers"): Difference(PeerError, _GO_TRUNCATED)
+        for framing in ("KNOWN", "INDETERMINATE")
+    },
+    (BHTTP_JS, "encodes query string"): Difference(AssertionError, "its encoder drops the query string"),
+    (BHTTP_JS, "encodes repeated request fields"): _FETCH_JOINS,
+    (BHTTP_JS, "encodes two cookies"): _FETCH_JOINS,
+    (BHTTP_JS, "encodes request trailers"): _FETCH_TRAILERS,
+    (BHTTP_JS, "encodes response trailers"): _FETCH_TRAILERS,
+    (BHTTP_JS, "encodes informational responses"): Difference(
+        PeerError, "the Fetch API has no informational responses"
+    ),
+    (BHTTP_JS, "decodes repeated request fields"): _LAST,
+    (BHTTP_JS, "decodes two cookies"): _LAST,
+    (BHTTP_JS, "decodes repeated response fields"): _LAST,
+    (BHTTP_JS, "decodes request trailers"): _TRAILERS,
+    (BHTTP_JS, "decodes response trailers"): _TRAILERS,
+    (BHTTP_JS, "decodes informational responses"): Difference(
+        AssertionError, "its decoder reads informational responses, and doesn't hand them out"
+    ),
+    (BHTTP_JS, "decodes response without content"): Difference(
+        PeerError, "its decoder fails at a status that has no content, such as 204"
+    ),
+}
+"""What is found to differ, by peer and case. A case that fails for another peer, or no longer fails, is a failure."""
+
+ABSENT = (
+    ("chris-wood/ohttp-go", "Go", "the module proxy doesn't serve it"),
+    ("@hpke/ohttp", "TypeScript", "not in the npm registry"),
+    ("ohttp-ts, bhttp-ts", "TypeScript", "not in the npm registry"),
+    ("ohttp-js", "TypeScript", "not in the npm registry"),
+)
+"""Peers that would belong here and can't be installed by a package manager: name, language, reason."""
+
+
+@contextmanager
+def difference(peer: Peer, case: str) -> Iterator[None]:
+    """What is done with the peer inside has to fail, and in that way, where a difference is listed, and only there."""
+    known = DIFFERENCES.get((peer, case))
+    if known is None:
+        yield
+        return
+    try:
+        yield
+    except known.how:
+        pytest.xfail(f"interop: {peer}: {known.reason}")
+    pytest.fail(f"{peer} doesn't differ any more: {known.reason}")

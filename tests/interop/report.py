@@ -1,0 +1,115 @@
+"""Runs the tests with the peers and writes ``docs/interop.md``: ``python -m tests.interop.report``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from tests.interop.driver import HERE
+from tests.interop.peers import ABSENT, DIFFERENCES, PEERS, Peer
+from tests.interop.summary import Outcome, outcomes
+
+PAGE = HERE.parent.parent / "docs" / "interop.md"
+LANGUAGES = {"rust": "Rust", "go": "Go", "node": "JavaScript"}
+LAYERS = {
+    "test_hpke.py": "HPKE",
+    "test_ohttp.py": "OHTTP",
+    "test_bhttp.py": "Binary HTTP",
+}
+INTRODUCTION = """\
+# Interoperability
+
+The tests in `tests/interop` run this library against implementations in other languages. Each is installed by its own
+package manager while the tests run, at the version below, and driven by a small program in `tests/interop/rust`, `go`
+or `node`. A toolchain or package that can't be had is a skip that says so. This page is written by
+
+```console
+$ python -m tests.interop.report
+```
+
+What is tested, always in both roles:
+
+- **HPKE**: every suite in common, in base and PSK mode: several messages with and without associated data, and exported
+  secrets. A wrong encapsulation and wrong associated data are refused there too.
+- **OHTTP**: every suite in common, single-shot and in chunks: messages of 0 bytes to 1 MiB, sealed in one piece and in
+  many, and streams that arrive in other pieces than they were sent. Lists of key configurations are read in both
+  directions, ours also with algorithms that the peer doesn't know. With `openpcc/ohttp`, HTTP messages go in and come
+  out.
+- **Binary HTTP**: both framings: query strings, repeated, long and empty fields, cookies, trailers, informational
+  responses, large contents, padding, and messages that end before their empty sections.
+
+A test in which a peer is known to differ must fail, in the known way: a difference that goes away is noticed as well.
+"""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def differences() -> list[tuple[Peer, str]]:
+    """Each once, though it may show in several cases."""
+    return list(dict.fromkeys((peer, known.reason) for (peer, _), known in DIFFERENCES.items()))
+
+
+def render(found: dict[str, Outcome], layers: dict[str, set[str]]) -> str:
+    """The page."""
+    ran = [
+        (
+            f"`{peer.library}`",
+            peer.version,
+            LANGUAGES[peer.language],
+            ", ".join(name for file, name in LAYERS.items() if file in layers[str(peer)]),
+            found[str(peer)].counts["passed"],
+            found[str(peer)].counts["xfailed"],
+        )
+        for peer in PEERS
+    ]
+    return "\n".join(
+        [
+            INTRODUCTION,
+            "## Peers\n",
+            table(("package", "version", "language", "layer", "tests passed", "tests that differ"), ran),
+            "## Differences\n",
+            "All of them are the peers'; none is worked around here.\n",
+            table(
+                ("package", "version", "difference"), ((f"`{p.library}`", p.version, why) for p, why in differences())
+            ),
+            "## Not run\n",
+            "Implementations that belong here, but aren't offered by a package manager.\n",
+            table(("package", "language", "reason"), ((f"`{name}`", lang, why) for name, lang, why in ABSENT)),
+        ]
+    )
+
+
+class Recorder:
+    """Takes from a test run what the page shows."""
+
+    def __init__(self) -> None:
+        self.layers: dict[str, set[str]] = {}
+        self.found: dict[str, Outcome] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        peer = dict(report.user_properties).get("peer")
+        if peer is not None:
+            self.layers.setdefault(peer, set()).add(report.location[0].rpartition("/")[2])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        self.found = outcomes(terminalreporter)
+
+
+def main() -> int:
+    recorder = Recorder()
+    status = pytest.main([str(HERE), "-q"], plugins=[recorder])
+    missing = [str(peer) for peer in PEERS if str(peer) not in recorder.found or recorder.found[str(peer)].skipped]
+    if status or missing:
+        print(f"not written: {', '.join(missing) or 'tests failed'}", file=sys.stderr)
+        return 1
+    PAGE.write_text(render(recorder.found, recorder.layers))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
