@@ -148,13 +148,37 @@ def test_what_frames_or_belongs_to_a_connection_is_taken_off():
         (b"upgrade", b"h2c"),
         (b"accept", b"*/*"),
     )
-    plain = to_http1(Request("GET", "https", "a.example", "/", (*smuggled, (b"host", b"a.example"))[:-1]))
+    plain = to_http1(Request("GET", "https", "a.example", "/", (*smuggled, (b"host", b"A.example:443"))))
     assert plain.fields == ((b"host", b"a.example"), (b"accept", b"*/*"))
     back = from_http1(
         Http1Request("GET", "/", ((b"Host", b"a.example"), *((name.title(), value) for name, value in smuggled))),
         scheme="https",
     )
     assert back.fields == ((b"accept", b"*/*"),)
+
+
+HOSTS = ("a.example", "A.example", "a.example:443", "b.example:8443")
+
+
+@given(
+    host=st.sampled_from([None, *HOSTS]),
+    authority=st.sampled_from(HOSTS),
+    fields=st.lists(
+        st.sampled_from([(b"x", b"1"), (b"te", b"trailers"), (b"connection", b"x"), (b"content-length", b"5")])
+    ),
+    content=st.binary(max_size=9),
+)
+def test_what_a_decoder_gives_survives_http1(host, authority, fields, content):
+    lines = tuple(fields) + (() if host is None else ((b"host", host.encode()),))
+    sent = Request("POST", "https", authority, "/", lines, content)
+    try:
+        wire = encode_request(sent)
+    except UsageError:  # a host that isn't the authority
+        return
+    plain = to_http1(decode_request(wire))
+    assert [value for name, value in plain.fields if name == b"host"] == [authority.encode()]
+    back = from_http1(plain, scheme="https")
+    assert (back.authority, back.path, back.content) == (authority, "/", content)
 
 
 def test_pseudo_fields_stay_behind():

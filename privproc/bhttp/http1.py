@@ -6,7 +6,7 @@ frames or belongs to a connection is taken off in both directions, so that a mes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from privproc.bhttp._rules import fields_fault, request_fault
 from privproc.errors import DecodeError, UsageError
@@ -29,8 +29,8 @@ class Http1Request:
 
     method: str
     target: str
-    fields: Fields
-    content: bytes = b""
+    fields: Fields = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
 
 
 def to_http1(request: Request) -> Http1Request:
@@ -45,7 +45,7 @@ def to_http1(request: Request) -> Http1Request:
     )
     if fault is not None or not request.authority or request.method == "CONNECT":
         raise UsageError(fault or "HTTP/1.1 in origin form needs an authority, and isn't for CONNECT")
-    kept = _without_connection(request.fields)
+    kept = (line for line in _without_connection(request.fields) if line[0] != b"host")  # the authority is the host
     fields = ((b"host", request.authority.encode("ascii")), *kept)
     if request.content or request.method in {"POST", "PUT", "PATCH"}:  # RFC 9110 §8.6
         fields = (*fields, (b"content-length", b"%d" % len(request.content)))

@@ -51,7 +51,7 @@ _SIGNATURE = {COSIGNATURE: 64, ML_DSA_44: 2420}
 _SUBTREE = b"subtree/v1\n\0"
 _MAX_SIZE = 1 << 63  # of a tree, and of a POSIX time, which must not exceed 2^63 - 1
 _DASH = "\N{EM DASH} "
-_CONTROL = re.compile("[\0-\t\x0b-\x1f]")  # all below U+0020 but the newline
+_CONTROL = bytes({*range(0x20)} - {0x0A})  # all below U+0020 but the newline
 _NOT_IN_NAME = re.compile(r"[\s+\0-\x1f]")  # \s: every Unicode space
 
 
@@ -198,7 +198,7 @@ class Note:
             note = data.decode()
         except UnicodeDecodeError as error:
             raise DecodeError("note", "not UTF-8", error.start) from None
-        if _CONTROL.search(note):
+        if len(data.translate(None, _CONTROL)) != len(data):  # in UTF-8 these bytes are nothing else
             raise DecodeError("note", "a control character")
         text, found, lines = note.rpartition("\n\n")
         if not found or not lines.endswith("\n"):

@@ -77,8 +77,6 @@ class Revocations:
         if reader.take(len(_LABEL)) != _LABEL:
             raise DecodeError(_WHAT, "another label")
         epoch, issued, not_after, count = reader.u32(), reader.u64(), reader.u64(), reader.u32()
-        if count > MAX_REVOKED:
-            raise reader.fail(f"more than {MAX_REVOKED} digests")
         revoked = []
         last = (0, b"")
         for _ in range(count):
