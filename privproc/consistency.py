@@ -139,7 +139,7 @@ class PendingCopy(Step[_Asked]):
         asked = self._take()
         if response.status != 200:
             raise PolicyError(f"mirror: status {response.status}")
-        if media_type(response.fields) not in (BHTTP, None):
+        if media_type(response.fields) not in (BHTTP, None):  # the draft asks mirrors for none
             raise PolicyError("mirror: not Binary HTTP")
         inner = bhttp.decode_response(response.content)
         if inner.status != 200:

@@ -447,7 +447,7 @@ def test_unknown_tcb_status() -> None:
         TcbInfo.decode(encoded(INFO | {"tcbLevels": bad}))
 
 
-NOT_JSON = [b"", b"[]", b"1", b"nul", b"\xff", b"{", b'{"a":1,"a":2}', b'{"a":NaN}', b'{"a":1.5}']
+NOT_JSON = [b"", b"[]", b"1", b"nul", b"\xff", b"{", b'{"a":1,"a":2}', b'{"a":NaN}']
 NOT_JSON += [b'{"a":' + b"9" * 5000 + b"}", b"[" * 100_000, b"{" + b" " * (1 << 18)]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NoReturn, Protocol, Self, final
+from typing import Any, Protocol, Self, final
 
 import Crypto
 from Crypto.Math.Numbers import Integer
@@ -19,6 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, generate_private_key
 
+from privproc._step import Unique
 from privproc.blindrsa.keys import MAX_BITS, MIN_BITS, PublicKey, _unsupported
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.secret import Secret
@@ -68,7 +69,7 @@ def check_private_op(op: RawRsaPrivateOp) -> None:
 
 
 @final
-class PrivateKey:
+class PrivateKey(Unique):
     """An RSA private key in this process: a :class:`RawRsaPrivateOp` over the chosen :class:`Backend`.
 
     Opaque; can't be copied or pickled. A key signs blindly whatever it is given, so it must serve one variant of one
@@ -137,9 +138,6 @@ class PrivateKey:
 
     def __repr__(self) -> str:
         return f"<PrivateKey {self.public_key.n.bit_length()} bits>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("a PrivateKey can't be copied or pickled")
 
 
 def _choose(numbers: RSAPrivateNumbers, backend: Backend) -> Callable[[bytes], bytes]:

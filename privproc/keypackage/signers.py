@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from privproc import cose
+from privproc._step import Unique
 from privproc.errors import DecodeError, UntrustedError, UsageError
 from privproc.secret import Secret
 
@@ -42,7 +43,7 @@ class SignerKey:
 
 
 @final
-class Signer:
+class Signer(Unique):
     """The private key of a package signer (Ed25519). Opaque; can't be copied or pickled."""
 
     __slots__ = ("_key", "public")
@@ -63,15 +64,6 @@ class Signer:
 
     def __repr__(self) -> str:
         return f"<Signer {self.public.kid.hex()[:16]}>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("a Signer can't be copied or pickled")
-
-    def __copy__(self) -> NoReturn:
-        raise UsageError("a Signer can't be copied or pickled")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise UsageError("a Signer can't be copied or pickled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn, Self
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from privproc import strictjson
 from privproc.errors import (
     DecodeError,
     ExpiredError,
@@ -98,7 +99,9 @@ class SignedEpoch:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read the JSON, of at most 4096 bytes. Raises :class:`DecodeError`; :class:`UnsupportedError` for a suite."""
-        fields = _parse(data)
+        if len(data) > _MAX_SIZE:
+            raise DecodeError(_WHAT, f"more than {_MAX_SIZE} bytes")
+        fields = strictjson.decode_object(data, _WHAT)
         suites = {_uint(fields, name) for name in ("ciphersuite", "version") if name in fields}
         # Two names for one thing: readers that take either one must not read different suites.
         if len(suites) != 1:
@@ -221,29 +224,6 @@ def _varint(value: int) -> bytes:
 
 def _sized(data: bytes) -> bytes:
     return len(data).to_bytes(8, "little") + data
-
-
-def _parse(data: bytes) -> Mapping[str, object]:
-    if len(data) > _MAX_SIZE:
-        raise DecodeError(_WHAT, f"more than {_MAX_SIZE} bytes")
-    try:
-        value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_refuse)
-    except (ValueError, RecursionError):  # bad UTF-8, bad JSON, integers of thousands of digits
-        raise DecodeError(_WHAT, "not JSON") from None
-    if not isinstance(value, dict):
-        raise DecodeError(_WHAT, "not an object")
-    return value
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):  # which one counts must not be any parser's choice
-        raise DecodeError(_WHAT, "a member occurs twice")
-    return found
-
-
-def _refuse(_name: str) -> NoReturn:
-    raise DecodeError(_WHAT, "not JSON")
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:

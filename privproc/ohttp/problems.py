@@ -10,10 +10,10 @@ import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Self
+from typing import Final, Self
 
+from privproc import strictjson
 from privproc.errors import (
-    DecodeError,
     ExpiredError,
     LimitError,
     OpenError,
@@ -87,29 +87,13 @@ class Problem:
         :class:`DecodeError`.
         """
         bounded("problem document", len(data), MAX_PROBLEM)
-        try:
-            members = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            raise DecodeError("problem document", "not JSON") from None
-        if not isinstance(members, dict):
-            raise DecodeError("problem document", "not an object")
+        members = strictjson.decode_object(data, "problem document")
         kind, title, status = members.get("type"), members.get("title"), members.get("status")
         return cls(
             kind if isinstance(kind, str) else BLANK,
             title if isinstance(title, str) else "",
             status if isinstance(status, int) and 100 <= status <= 599 else None,
         )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member occurs twice")
-    return members
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's
 
 
 class Place(enum.Enum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import NoReturn
 
+from privproc import strictjson
 from privproc.errors import DecodeError, ExpiredError, UsageError
 from privproc.tokens import _base64url
 from privproc.tokens.kinds import BLIND_RSA, KINDS
@@ -71,7 +71,7 @@ class IssuerDirectory:
         key of type 0x0002 that isn't as RFC 9578 §6.5 demands.
         """
         bounded(WHAT, len(data), MAX_SIZE)
-        body = _object(_parse(data), "is not an object")
+        body = strictjson.decode_object(data, WHAT)
         uri, keys = body.get("issuer-request-uri"), body.get("token-keys")
         if not isinstance(uri, str) or not URI.fullmatch(uri):
             raise DecodeError(WHAT, "issuer-request-uri is not a URI")
@@ -117,23 +117,4 @@ def _integer(value: object, name: str, most: int) -> int:
 def _object(value: object, why: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise DecodeError(WHAT, why)
-    return value
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):  # which one counts must not be any parser's choice
-        raise DecodeError(WHAT, "a member occurs twice")
-    return found
-
-
-def _no_constant(_name: str) -> NoReturn:
-    raise DecodeError(WHAT, "not JSON")
-
-
-def _parse(data: bytes) -> object:
-    try:
-        value: object = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
-    except (ValueError, RecursionError):  # UnicodeDecodeError, JSONDecodeError, integers of thousands of digits
-        raise DecodeError(WHAT, "not JSON") from None
     return value

@@ -17,11 +17,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from typing import NoReturn, final
+from typing import final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from privproc._step import Unique
 from privproc.errors import DecodeError, SignatureError, UnsupportedError, UntrustedError, UsageError
 from privproc.secret import Secret
 from privproc.tagged import lp
@@ -47,7 +48,7 @@ SMALL_ORDER_Y = frozenset((1, P - 1, 0, ORDER_8_Y, P - ORDER_8_Y))
 
 
 @final
-class ProofKey:
+class ProofKey(Unique):
     """The private half of one token's proof of possession. Opaque, and never used for a second token."""
 
     __slots__ = ("_key", "_statement")
@@ -86,18 +87,6 @@ class ProofKey:
         if len(data) != KEY + SALT:
             raise UsageError(f"a stored proof key has {KEY + SALT} bytes")
         return cls(Ed25519PrivateKey.from_private_bytes(data[:KEY]), data[KEY:])
-
-    def __repr__(self) -> str:
-        return "<ProofKey>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("a ProofKey can't be copied or pickled; see to_secret")
-
-    def __copy__(self) -> NoReturn:
-        raise UsageError("a ProofKey can't be copied or pickled; see to_secret")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise UsageError("a ProofKey can't be copied or pickled; see to_secret")
 
 
 def verify_possession(pop: bytes, nonce: bytes, th1: bytes, proof: bytes) -> None:

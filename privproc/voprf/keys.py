@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Self, final
+from typing import Any, Self, final
 
+from privproc._step import Unique
 from privproc.errors import UsageError
 from privproc.secret import Secret
 from privproc.voprf.suite import Mode, Suite, checked, context, lp
@@ -32,7 +33,7 @@ class PublicKey:
 
 
 @final
-class PrivateKey:
+class PrivateKey(Unique):
     """A server's private key: a scalar of the suite's group. Opaque; can't be copied or pickled.
 
     Raises :class:`DecodeError` unless ``scalar`` is ``Ns`` bytes of a number below the order and not zero.
@@ -78,6 +79,3 @@ class PrivateKey:
 
     def __repr__(self) -> str:
         return f"<PrivateKey {self.suite.identifier}>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise UsageError("a PrivateKey can't be copied or pickled")

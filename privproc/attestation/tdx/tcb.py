@@ -8,15 +8,15 @@ Verification Library: the first in the signed order whose every component is rea
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from operator import ge
-from typing import NoReturn, Self
+from typing import Self
 
+from privproc import strictjson
 from privproc.attestation.tdx.pck import Platform
 from privproc.errors import DecodeError, PolicyError, UnsupportedError, UntrustedError
 
@@ -185,13 +185,7 @@ class _Object:
     def decode(cls, data: bytes, what: str) -> _Object:
         if len(data) > MAX_JSON:
             raise DecodeError(what, f"over {MAX_JSON} bytes")
-        try:
-            value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_refuse, parse_float=_refuse)
-        except (ValueError, RecursionError):  # also: not UTF-8, integers of thousands of digits
-            raise DecodeError(what, "not JSON, or not of the used kind") from None
-        if not isinstance(value, dict):
-            raise DecodeError(what, "not an object")
-        return cls(what, value)
+        return cls(what, strictjson.decode_object(data, what))
 
     def fail(self, name: str, why: str) -> DecodeError:
         return DecodeError(self.what, f"{name} {why}")
@@ -289,14 +283,3 @@ def _major(identity: _Object) -> int:
 
 def _module(item: _Object, levels: tuple[Level, ...]) -> ModuleIdentity:
     return ModuleIdentity(item.hex("mrsigner", 48), item.hex("attributes", 8), item.hex("attributesMask", 8), levels)
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a member comes twice")
-    return found
-
-
-def _refuse(_text: str) -> NoReturn:
-    raise ValueError("a number that isn't an integer")
