@@ -146,6 +146,11 @@ BAD_LEAVES: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         UnsupportedError,
         "signature algorithm",
     ),
+    "algorithm-of-another-key": (  # stated in both places, over a signature that is good
+        lambda: changed(algorithm=bytes.fromhex("300a06082a8648ce3d040303")),
+        UnsupportedError,
+        "signature algorithm",
+    ),
     "algorithms": (lambda: changed(outer_algorithm=tlv(0x30)), DecodeError, "two different"),
     "critical": (
         lambda: changed(extensions=[*CHIP.draft().extensions, extension("551d1e", b"", critical=True)]),

@@ -330,6 +330,14 @@ def test_raw_signatures(signature: bytes) -> None:
         module.check_raw("x", key("signer").public_key(), signature, b"data")
 
 
+def test_a_raw_signature_has_one_length() -> None:
+    good = raw_signature(key("signer"), b"data")
+    module.check_raw("x", key("signer").public_key(), good, b"data")
+    for other in (good[:32] + b"\0" + good[32:], b"\0" + good, good + b"\0"):
+        with pytest.raises(SignatureError, match="isn't 64 bytes"):
+            module.check_raw("x", key("signer").public_key(), other, b"data")
+
+
 @given(st.data())
 def test_contract(data: st.DataObject) -> None:
     """Any change to any part is a PeerError: all of it is signed, compared or has one form."""
@@ -459,7 +467,17 @@ def test_not_json(text: bytes) -> None:
 
 
 BAD_VALUES: dict[str, list[Any]] = {
-    "fmspc": [None, 1, "", "90C06F0000", "90C06F0000000000", "90 C06F00000", "90C06F00000G"],
+    "fmspc": [
+        None,
+        1,
+        "",
+        "90C06F0000",
+        "90C06F0000000000",
+        "90 C06F00000",
+        "90C06F00000G",
+        "90 C0 6F 00 00 00",
+        " 90C06F000000",
+    ],
     "pceId": ["00"],
     "tcbEvaluationDataNumber": [None, True, -1, 65536, "1", [1]],
     "issueDate": [

@@ -186,6 +186,12 @@ def test_other_fields_are_checked():
             IssuerDirectory(uri, ())
 
 
+@pytest.mark.parametrize("count", [2, 257])
+def test_a_directory_that_no_reader_would_take_is_not_made(count):
+    with pytest.raises(UsageError, match="each once"):
+        IssuerDirectory("/", (TokenKey(BLIND_RSA, KEY.encoded),) * count)
+
+
 NAME = st.text("abcXYZ019-._~:[]@%", min_size=1, max_size=20)
 
 

@@ -46,6 +46,8 @@ class IssuerDirectory:
     def __post_init__(self) -> None:
         if not URI.fullmatch(self.request_uri):
             raise UsageError("issuer directory: the request URL is not a URI")
+        if len({key.key_id for key in self.token_keys}) != len(self.token_keys) or len(self.token_keys) > MAX_KEYS:
+            raise UsageError(f"issuer directory: at most {MAX_KEYS} token keys, each once")
 
     def key(self, *, at: int, token_type: int = BLIND_RSA) -> TokenKey:
         """The key to ask for tokens of a type with: the first whose ``not_before`` isn't in the future (RFC 9578 §4).
