@@ -8,7 +8,8 @@
 The comma separates both challenges and their parameters, so what an element is depends on what it looks like: a name
 followed by ``=`` and a value belongs to the challenge before it, anything else starts a new one. Parsing is strict
 where leniency would let two parsers disagree: a parameter occurs once per challenge (§11.2), an unquoted value is a
-token (so no ``=`` in it), a challenge's parameters start beside its scheme.
+token (so no ``=`` in it), a challenge's parameters start beside its scheme. :func:`decode_challenges` is that;
+:func:`decode_challenges_leniently` also reads what others are known to send and only one reading has.
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from privproc.errors import DecodeError, LimitError, UsageError
 
-__all__ = ["MAX_CHALLENGES", "MAX_PARAMETERS", "MAX_SIZE", "Auth", "decode_challenges", "encode_challenges"]
+__all__ = [
+    "MAX_CHALLENGES",
+    "MAX_PARAMETERS",
+    "MAX_SIZE",
+    "Auth",
+    "decode_challenges",
+    "decode_challenges_leniently",
+    "encode_challenges",
+]
 
 MAX_SIZE = 16384
 """Bytes of a field value; two Privacy Pass challenges with their keys take about 1400."""
@@ -33,14 +43,29 @@ MAX_PARAMETERS = 32
 TCHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 TOKEN = re.compile(rf"{TCHAR}++")
 QUOTED = r'"((?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]++|\\[\t \x21-\x7e\x80-\xff])*+)"'
-# Possessive quantifiers: no input makes these patterns backtrack.
-PARAMETER = re.compile(rf"({TCHAR}++)[ \t]*+=[ \t]*+(?:({TCHAR}++)|{QUOTED})")
 TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]++=*+")
-SPACES = re.compile(r" *+")
 COMMAS = re.compile(r"[ \t]*+(?:,[ \t]*+)*+")
 END = re.compile(r"[ \t]*+(?=,|\Z)")
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 VALUE = re.compile(r"[\t \x21-\x7e\x80-\xff]*+")
+
+
+class _Grammar(NamedTuple):
+    """White space behind a scheme, what may come before its first parameter, and a parameter."""
+
+    spaces: re.Pattern[str]
+    before: re.Pattern[str]
+    parameter: re.Pattern[str]
+
+    @classmethod
+    def of(cls, spaces: str, before: str, unquoted: str) -> _Grammar:
+        # Possessive quantifiers: no input makes these patterns backtrack.
+        parameter = rf"({TCHAR}++)[ \t]*+=[ \t]*+(?:({unquoted})|{QUOTED})"
+        return cls(re.compile(spaces), re.compile(before), re.compile(parameter))
+
+
+STRICT = _Grammar.of(r" *+", "", rf"{TCHAR}++")
+LENIENT = _Grammar.of(r"[ \t]*+", COMMAS.pattern, r"[/!#$%&'*+\-.^_`|~0-9A-Za-z]++=*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +132,33 @@ def decode_challenges(value: bytes) -> tuple[Auth, ...]:
     Several field lines are joined with a comma by the caller (RFC 9110 §5.3). Raises :class:`DecodeError` for what the
     grammar doesn't allow and for repeated parameters, :class:`LimitError` beyond the limits of this module.
     """
+    return _decode(value, STRICT)
+
+
+def decode_challenges_leniently(value: bytes) -> tuple[Auth, ...]:
+    """:func:`decode_challenges` for what peers send beside the grammar, where it has one reading only.
+
+    - Unquoted values with ``/`` and with ``=`` at their end, that is, base64 without quotes (RFC 9577 §2.1 leaves it
+      to origins to see that padding needs them).
+    - A tab for the space behind the scheme.
+    - Empty elements before a challenge's first parameter, ``A , b=c``: recipients must skip empty elements
+      (RFC 9110 §5.6.1.2), which the grammar of challenges forgets.
+
+    Whatever :func:`decode_challenges` reads is read alike here. Still refused: repeated parameters, values without a
+    name, missing commas and quotes, anything that two parsers could take apart differently. For clients; what grants
+    access (:meth:`Auth.decode`) is always strict.
+    """
+    return _decode(value, LENIENT)
+
+
+def _decode(value: bytes, grammar: _Grammar) -> tuple[Auth, ...]:
     if len(value) > MAX_SIZE:
         raise LimitError(f"authentication field: {len(value)} is over the limit of {MAX_SIZE}")
     text = value.decode("latin-1")
     found: list[Auth] = []
     at = _skip(COMMAS, text, 0)
     while at < len(text):
-        auth, at = _challenge(text, at)
+        auth, at = _challenge(grammar, text, at)
         found.append(auth)
         if len(found) > MAX_CHALLENGES:
             raise LimitError(f"authentication field: more than {MAX_CHALLENGES} challenges")
@@ -125,23 +170,23 @@ def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
     return at if matched is None else matched.end()
 
 
-def _challenge(text: str, at: int) -> tuple[Auth, int]:
+def _challenge(grammar: _Grammar, text: str, at: int) -> tuple[Auth, int]:
     """A challenge with all its parameters, and where the next one starts."""
     scheme = TOKEN.match(text, at)
     if scheme is None:
         raise DecodeError("authentication field", "an authentication scheme is wanted", at)
-    start = _skip(SPACES, text, scheme.end())
+    start = _skip(grammar.spaces, text, scheme.end())
+    spaced = start > scheme.end()
+    if spaced and (parameter := grammar.parameter.match(text, _skip(grammar.before, text, start))):
+        return _parameters(grammar, text, scheme[0], parameter)
     if END.match(text, start):
         return Auth(scheme[0]), _next(text, start)
-    if start > scheme.end():
-        if parameter := PARAMETER.match(text, start):
-            return _parameters(text, scheme[0], parameter)
-        if (token := TOKEN68.match(text, start)) and END.match(text, token.end()):
-            return Auth(scheme[0], token68=token[0]), _next(text, token.end())
+    if spaced and (token := TOKEN68.match(text, start)) and END.match(text, token.end()):
+        return Auth(scheme[0], token68=token[0]), _next(text, token.end())
     raise DecodeError("authentication field", "neither parameters nor a token68 after the scheme", start)
 
 
-def _parameters(text: str, scheme: str, parameter: re.Match[str] | None) -> tuple[Auth, int]:
+def _parameters(grammar: _Grammar, text: str, scheme: str, parameter: re.Match[str] | None) -> tuple[Auth, int]:
     found: dict[str, str] = {}
     at = 0
     while parameter is not None:
@@ -152,7 +197,7 @@ def _parameters(text: str, scheme: str, parameter: re.Match[str] | None) -> tupl
         if len(found) > MAX_PARAMETERS:
             raise LimitError(f"authentication field: more than {MAX_PARAMETERS} parameters")
         at = _next(text, parameter.end())
-        parameter = PARAMETER.match(text, at)
+        parameter = grammar.parameter.match(text, at)
     return Auth(scheme, tuple(found.items())), at
 
 

@@ -9,6 +9,9 @@ only the holder of the issuer's key can. privproc/1 uses the first. The way of a
     redeemed = origin.redeem(token, challenge=expected, at=now)      gateway
     verify_possession(pop, redeemed.token.nonce, th1, proof)         gateway
     reservation = store.reserve(redeemed.spend_key, at=now, lease=60)
+
+Around it: :class:`Wallet` holds a device's tokens and draws when to fetch, :class:`Grant` buys them without an
+identity, :class:`Decision` says how many, and :mod:`privproc.tokens.sqlite` is a store on the disk.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from privproc.tokens.generic import (
     issue_generic_batch,
     request_generic_batch,
 )
+from privproc.tokens.grants import MAX_GRANT_BATCH, Grant, GrantRequest, GrantUse, redeem_grant, verify_grant
 from privproc.tokens.issuance import (
     REQUEST_TYPE,
     RESPONSE_TYPE,
@@ -44,10 +48,13 @@ from privproc.tokens.issuance import (
     request_bound,
 )
 from privproc.tokens.kinds import BLIND_RSA, VOPRF, VOPRF_RISTRETTO255
+from privproc.tokens.lenient import decode_offers_leniently
 from privproc.tokens.possession import ED25519, STATEMENT_SIZE, ProofKey, verify_possession
+from privproc.tokens.quota import Decision, MemoryQuotas, QuotaLedger
 from privproc.tokens.redemption import Origin, PrivateTokenKey, Redemption
 from privproc.tokens.store import Lease, MemoryStore, Reservation, SpendKey, Store
 from privproc.tokens.token import GREASE, Token, TokenKey
+from privproc.tokens.wallet import NoTokenError, Plan, Source, Wallet
 
 __all__ = [
     "AMORTIZED_REQUEST_TYPE",
@@ -59,6 +66,7 @@ __all__ = [
     "GENERIC_REQUEST_TYPE",
     "GENERIC_RESPONSE_TYPE",
     "GREASE",
+    "MAX_GRANT_BATCH",
     "REQUEST_TYPE",
     "RESPONSE_TYPE",
     "STATEMENT_SIZE",
@@ -66,35 +74,48 @@ __all__ = [
     "VOPRF_RISTRETTO255",
     "AmortizedRequest",
     "BoundToken",
+    "Decision",
     "GenericAnswer",
+    "Grant",
+    "GrantRequest",
+    "GrantUse",
     "Issuer",
     "IssuerDirectory",
     "IssuerKey",
     "Lease",
+    "MemoryQuotas",
     "MemoryStore",
+    "NoTokenError",
     "OfferedChallenge",
     "Origin",
     "PendingBatch",
     "PendingBoundToken",
     "PendingGenericBatch",
     "PendingToken",
+    "Plan",
     "PrivateTokenKey",
     "ProofKey",
+    "QuotaLedger",
     "Redemption",
     "Reservation",
+    "Source",
     "SpendKey",
     "Store",
     "Token",
     "TokenChallenge",
     "TokenKey",
     "TokenRequest",
+    "Wallet",
     "decode_offers",
+    "decode_offers_leniently",
     "grease_challenge",
     "issue_batch",
     "issue_generic_batch",
+    "redeem_grant",
     "request",
     "request_batch",
     "request_bound",
     "request_generic_batch",
+    "verify_grant",
     "verify_possession",
 ]
