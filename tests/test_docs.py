@@ -168,6 +168,13 @@ def test_the_client_hello() -> None:
     }
 
 
+@pytest.mark.parametrize("group", ratls.Group)
+def test_the_bytes_of_the_client_hello(group: ratls.Group) -> None:
+    template = PROTOCOL.split("```text\n160301", 1)[1].split("```", 1)[0]
+    written = re.sub(r"\[[a-z_]+ ([0-9]+)\]", lambda match: "." * 2 * int(match[1]), f"160301{template}")
+    assert re.fullmatch("".join(written.split()), ratls.connect(group)[0].hex())
+
+
 def test_the_checks_of_a_report() -> None:
     names = [cells[1].strip("`") for cells in rows("### 4.8 Appraisal", 4)[1:]]
     assert names == [name for name, _ in appraisal._CHECKS]
