@@ -35,7 +35,7 @@ class Cipher(Protocol):
 class _Sequence(Unique):
     """The cipher with its nonces; ended by the last chunk, or by a failure."""
 
-    __slots__ = ("_cipher", "_count", "_iv", "_last", "_length", "_middle")
+    __slots__ = ("_cipher", "_counter", "_iv", "_last", "_length", "_middle")
 
     def __init__(self, cipher: Cipher, iv: bytes, *, middle: bytes, last: bytes) -> None:
         if middle == last:
@@ -43,7 +43,7 @@ class _Sequence(Unique):
         self._cipher: Cipher | None = cipher
         self._iv = int.from_bytes(iv, "big")
         self._length = len(iv)
-        self._count = 0
+        self._counter = [0]  # a list, since list.pop is atomic with and without the GIL
         self._middle = middle
         self._last = last
 
@@ -53,22 +53,27 @@ class _Sequence(Unique):
         return self._cipher is None
 
     def _next(self, *, last: bool) -> tuple[Cipher, bytes, bytes]:
-        if self._cipher is None:
+        cipher = self._cipher
+        if cipher is None:
             raise SpentError(type(self).__name__)
-        if self._count >= MAX_CHUNKS:
-            raise LimitError(f"more than {MAX_CHUNKS} chunks")
-        cipher, nonce = self._cipher, (self._iv ^ self._count).to_bytes(self._length, "big")
-        self._count += 1
+        try:
+            count = self._counter.pop()  # of two racing threads one gets it
+        except IndexError:
+            raise UsageError(f"{type(self).__name__} is in use in another thread") from None
         if last:
             self.end()
-        return cipher, nonce, self._last if last else self._middle
+        else:
+            self._counter.append(count + 1)
+        if count >= MAX_CHUNKS:
+            raise LimitError(f"more than {MAX_CHUNKS} chunks")
+        return cipher, (self._iv ^ count).to_bytes(self._length, "big"), self._last if last else self._middle
 
     def end(self) -> None:
         """Forget the key."""
         self._cipher = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'ended' if self.ended else f'at chunk {self._count}'}>"
+        return f"<{type(self).__name__} {'ended' if self.ended else 'ready'}>"
 
 
 class Sealer(_Sequence):

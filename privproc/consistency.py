@@ -25,16 +25,14 @@ from typing import Final, NamedTuple
 from privproc import bhttp
 from privproc._step import Step
 from privproc.errors import DecodeError, PolicyError, UntrustedError, UsageError
-from privproc.http import Fields, Request, Response, single
+from privproc.http import Fields, Request, Response, age, delta_seconds, media_type
 from privproc.httpauth import QUOTED, TCHAR
 from privproc.trust import Earned, Trusted, _trusted, check_window
 
-__all__ = ["BHTTP", "Copy", "Mirror", "PendingCopy", "confirm", "media_type"]
+__all__ = ["BHTTP", "Copy", "Mirror", "PendingCopy", "confirm"]
 
 BHTTP: Final = "message/bhttp"
 """The media type of a mirror's answer (RFC 9292 §7)."""
-
-_MAX_AGE = 1 << 31  # what a longer delta-seconds counts as (RFC 9111 §1.2.2)
 
 # The literals of RFC 6570 §2.1 without the fragment's "#".
 _LITERAL = r"(?:[!$&(-;=?-\[\]_a-z~]|%[0-9A-Fa-f]{2})"
@@ -50,7 +48,6 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 _DIRECTIVE = re.compile(rf"[ \t]*+({TCHAR}++)(?:=(?:({TCHAR}++)|{QUOTED}))?[ \t]*+(?:,|\Z)")
 _EMPTY = re.compile(r"[ \t]*+(?:,|\Z)")
-_SECONDS = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +185,6 @@ def confirm(resource: bytes, copies: Sequence[Copy], *, target: str, threshold: 
     )
 
 
-def media_type(fields: Fields) -> str | None:
-    """The media type of a message in lower case, without parameters (RFC 9110 §8.3.1); ``None`` when it states none.
-
-    Raises :class:`DecodeError` for two Content-Type fields.
-    """
-    value = single(fields, b"content-type")
-    return None if value is None else value.partition(b";")[0].strip(b" \t").lower().decode("latin-1")
-
-
 class _Lifetime(NamedTuple):
     max_age: int
     age: int
@@ -213,11 +201,7 @@ def _lifetime(fields: Fields) -> _Lifetime:
         raise PolicyError("mirror: not a shared response")
     if "max-age" not in directives:
         raise PolicyError("mirror: no max-age")
-    age = single(fields, b"age")
-    return _Lifetime(
-        _seconds("max-age", directives["max-age"]),
-        0 if age is None else _seconds("Age", age.decode("latin-1")),
-    )
+    return _Lifetime(delta_seconds("max-age", directives["max-age"]), age(fields))
 
 
 def _directives(fields: Fields) -> list[tuple[str, str | None]]:
@@ -233,9 +217,3 @@ def _directives(fields: Fields) -> list[tuple[str, str | None]]:
                 raise DecodeError("Cache-Control", "not a list of directives", place)
             place = match.end()
     return found
-
-
-def _seconds(what: str, value: str | None) -> int:
-    if value is None or not _SECONDS.fullmatch(value):
-        raise DecodeError(what, "not a number of seconds")
-    return min(int(value), _MAX_AGE)

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
-from privproc.consistency import media_type
 from privproc.errors import DecodeError, PolicyError, UsageError
-from privproc.http import Request, Response
+from privproc.http import Request, Response, media_type
 from privproc.keyconfig import MEDIA_TYPE, KeyConfigs
 from privproc.wire import Reader, Writer
 

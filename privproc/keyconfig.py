@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from privproc.errors import UnsupportedError, UsageError
 from privproc.hpke import Aead, Decapsulator, Kem, PublicKey, Suite
-from privproc.trust import Earned, check_window
+from privproc.trust import Earned
 from privproc.wire import Reader, Writer, bounded
 
 __all__ = [
@@ -260,16 +260,10 @@ class KeyRing:
         if len(self._keys) != len(keys):
             raise UsageError("a key identifier stands for one key")
 
-    def find(self, key_id: int, kem: int, *, at: int) -> GatewayKey:
-        """The key of a received header (RFC 9458 §4.3, step 1a).
-
-        Raises :class:`UnsupportedError` if there is none for this KEM, :class:`ExpiredError` before and after its time.
-        """
+    def get(self, key_id: int, kem: int) -> GatewayKey | None:
+        """The key that a received header names, whatever its time; ``None`` if there is none for this KEM."""
         key = self._keys.get(key_id)
-        if key is None or key.config.kem != kem:
-            raise UnsupportedError("key identifier unknown")
-        check_window("gateway key", key.not_before, key.not_after, at=at)
-        return key
+        return key if key is not None and key.config.kem == kem else None
 
     def configs(self, *, at: int) -> KeyConfigs:
         """The list to publish: of each KEM the valid key that began last.

@@ -24,7 +24,8 @@ class Secret(Unique):
     __hash__ = None  # type: ignore[assignment]  # a hash would leak through sets and dicts
 
     def __init__(self, data: bytes | bytearray) -> None:
-        self._data: bytearray | None = bytearray(data)
+        self._data: bytearray | None = None  # for __del__, should the next line raise
+        self._data = bytearray(data)
 
     def expose(self) -> bytes:
         """The bytes themselves. Raises :class:`SpentError` after :meth:`wipe`."""

@@ -13,7 +13,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from privproc.errors import DecodeError, LimitError, UsageError
 
-__all__ = ["Feed", "Need", "Parser", "Reader", "Writer", "bounded", "encode_varint"]
+__all__ = ["Feed", "Need", "Parser", "Reader", "Writer", "bare", "bounded", "encode_varint"]
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -206,13 +206,13 @@ class Feed(Generic[E]):
         Raises what the parser raises for bad bytes, :class:`DecodeError` for truncated or trailing ones.
         """
         if self._error is not None:
-            raise self._error.with_traceback(None)  # else each call would add its frames, and what they hold
+            raise bare(self._error)
         self._buffer += data
         events: list[E] = []
         try:
             self._run(events, last=last)
         except BaseException as error:  # a bug of the parser's must not read as a clean end later
-            self._error = error
+            self._error = bare(error)
             self._buffer.clear()
             self._parser.close()
             raise
@@ -251,6 +251,16 @@ class Feed(Generic[E]):
         if there == 0 and need.or_end:
             return b""
         raise DecodeError(self.what, "truncated", self.offset + there)
+
+
+def bare(error: BaseException) -> BaseException:
+    """``error`` anew, without its traceback and context: their frames hold what a failure has to forget, keys say.
+
+    To keep an error, keep a bare one, and raise another: what is raised gets a traceback.
+    """
+    again = type(error).__new__(type(error), *error.args)  # not __init__, whose arguments are not args
+    again.__dict__.update(error.__dict__)
+    return again
 
 
 def bounded(what: str, size: int, limit: int) -> int:

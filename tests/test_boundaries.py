@@ -8,8 +8,9 @@ import importlib
 import inspect
 import pickle
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -401,6 +402,76 @@ def test_nothing_secret_shows() -> None:
             for form in (secret.hex(), secret.hex().upper(), repr(secret)[2:-1], secret.decode("latin-1"), str(secret)):
                 for start in (0, len(form) // 2):
                     assert form[start : start + 12] not in shown, type(thing)
+
+
+SHOWN = {
+    "attestation": "about machines: what hardware signs, vendors publish and policies list",
+    "cose.Sign1": "what is signed here is evidence of a machine, or published",
+    "discovery.ServiceBinding": "a DNS record",
+    "hpke._schedule.Psk.psk_id": "a name; the key is a Secret",
+    "hpke.kem.PublicKey.encoded": "a public key",
+    "keypackage": "published, and so are the signers' keys",
+    "ledger": "published",
+    "responsekey.request.Context": "digests of a transcript",
+    "session.device._Asked.th1": "a digest of a transcript",
+    "session.device._Ready": "inside of Session, whose repr is its name",
+    "session.directory": "published",
+    "session.enclave._Opened": "what the enclave announces, and a digest",
+    "session.gateway.Epoch.package": "the digest of what is published",
+    "session.messages": "openings have no byte of the user's; handles and records don't show",
+    "tokens.challenge.TokenChallenge.redemption_context": "the origin's, sent to whoever asks",
+    "tokens.grants.GrantRequest.token_key_id": "names a public key",
+    "tokens.quota": "an issuer's name for an account in one epoch, which only its attester can resolve",
+    "tokens.redemption._Accepted.key_id": "names a public key",
+    "tokens.store.Lease.holder": "random, of one reservation",
+    "tokens.store.SpendKey.token_key_id": "names a public key",
+    "tokens.store._Spends.holders": "inside of MemoryStore, whose repr has no members",
+    "tokens.token.Token.challenge_digest": "shared by all tokens for a challenge",
+    "tokens.token.Token.token_key_id": "names a public key",
+    "tokens.token.TokenKey.key_id": "names a public key",
+    "tokens.wallet.Source": "shared by all tokens of a pool",
+    "tokens.wallet._Kept.nonce": "inside of Wallet, whose repr is its name",
+    "voprf.dleq.Statement": "what goes over the wire",
+    "voprf.keys.PublicKey.encoded": "a public key",
+}
+"""Whose bytes a repr may show, and why: modules, classes or fields."""
+
+
+def shown_fields() -> Iterator[str]:
+    """Each bytes or field line of a dataclass or named tuple of the package that its ``repr`` shows."""
+    for module in MODULES:
+        for kind in vars(module).values():
+            if not inspect.isclass(kind) or kind.__module__ != module.__name__:
+                continue
+            if is_dataclass(kind):
+                made: Any = object.__new__(kind)
+                members = {it.name: str(it.type) for it in fields(kind)}
+            elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+                members = {name: str(kind.__annotations__[name]) for name in kind._fields}
+            else:
+                continue
+            held = {name for name, it in members.items() if HOLDS_BYTES.search(it) and not OPAQUE.search(it)}
+            values = {name: f"~{name}~".encode() if name in held else None for name in members}
+            if is_dataclass(kind):
+                for name, value in values.items():
+                    object.__setattr__(made, name, value)
+            else:
+                made = tuple.__new__(kind, values.values())
+            for name in held:
+                if f"~{name}~" in repr(made):
+                    yield f"{module.__name__.removeprefix('privproc.')}.{kind.__qualname__}.{name}"
+
+
+HOLDS_BYTES = re.compile(r"\b(bytes|bytearray|Fields)\b")
+OPAQUE = re.compile(r"\b(Callable|Trusted)\b")  # functions, and what has a repr of its own
+
+
+def test_no_repr_shows_what_a_peer_or_a_user_said() -> None:
+    shown = set(shown_fields())
+    allowed = {name for name in shown if any(f"{name}.".startswith(f"{prefix}.") for prefix in SHOWN)}
+    assert shown - allowed == set()
+    for prefix in SHOWN:
+        assert any(f"{name}.".startswith(f"{prefix}.") for name in shown), f"{prefix} shows nothing"
 
 
 def test_the_exporter_context_is_not_secret_but_sized() -> None:

@@ -54,6 +54,34 @@ def test_the_number_of_chunks_is_limited(monkeypatch):
         sealer.seal(b"")
 
 
+def test_a_thread_that_comes_between_gets_another_nonce():
+    """Wherever the counter meets the IV, somebody else seals a chunk first."""
+
+    class Interrupted(int):
+        def __xor__(self, count):
+            if waiting:
+                wire.append(waiting.pop()())
+            return int(self) ^ count
+
+    sealer, _ = pair()
+    sealer._iv = Interrupted(sealer._iv)
+    wire = []
+    waiting = [lambda: sealer.seal(b"chunk")]
+    wire.append(sealer.seal(b"chunk"))
+    assert not waiting
+    assert wire[0] != wire[1]
+
+
+def test_a_sequence_in_use_is_refused():
+    """What a thread finds that comes while another one is between taking the counter and putting it back."""
+    sealer, _ = pair()
+    taken = sealer._counter.pop()
+    with pytest.raises(UsageError, match="another thread"):
+        sealer.seal(b"")
+    sealer._counter.append(taken)
+    assert sealer.seal(b"")
+
+
 def test_markers_must_differ():
     with pytest.raises(UsageError):
         Sealer(AESGCM(KEY), IV, middle=b"", last=b"")
@@ -62,7 +90,7 @@ def test_markers_must_differ():
 def test_nothing_secret_is_shown():
     sealer, _ = pair()
     sealer.seal(b"")
-    assert repr(sealer) == "<Sealer at chunk 1>"
+    assert repr(sealer) == "<Sealer ready>"
     sealer.seal(b"", last=True)
     assert repr(sealer) == "<Sealer ended>"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privproc import bhttp
-from privproc.consistency import Copy, Mirror, confirm, media_type
+from privproc.consistency import Copy, Mirror, confirm
 from privproc.errors import (
     DecodeError,
     ExpiredError,
@@ -289,10 +289,3 @@ class TestConfirm:
         for shown_, target, threshold in ((shown, TARGET, 0), (twice, TARGET, 1), (shown, TARGET + "2", 1)):
             with pytest.raises(UsageError):
                 confirm(RESOURCE, shown_, target=target, threshold=threshold, at=AT)
-
-
-def test_media_type():
-    assert media_type(fields(media=b"Application/OHTTP-Keys ; q=1")) == "application/ohttp-keys"
-    assert media_type(()) is None
-    with pytest.raises(DecodeError):
-        media_type(((b"content-type", b"a/b"),) * 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import hashlib
 import hmac
 import inspect
@@ -90,6 +91,14 @@ def test_a_secret_is_read_through_expose_only() -> None:
 
 def vars_of(thing: object) -> str:
     return repr(getattr(thing, "__dict__", None))
+
+
+@pytest.mark.parametrize("wrong", ["text", None, object()])
+def test_what_is_not_bytes_is_no_secret_and_leaves_nothing_half_made(wrong: object) -> None:
+    """Else ``__del__`` fails, and pytest turns what it can't raise into an error of the test."""
+    with pytest.raises(TypeError):
+        Secret(wrong)  # type: ignore[arg-type]
+    gc.collect()
 
 
 def test_a_secret_does_not_show_in_a_traceback() -> None:

@@ -336,6 +336,9 @@ class TestKeyOnDemand:
 
     def test_header(self):
         check_codec(RequestHeader.decode, bytes(range(7)), reencode=RequestHeader.encode)
+        for numbers in ((256, 1, 1, 1), (-1, 1, 1, 1), (1, 1 << 16, 1, 1), (1, 1, 1, 1 << 16)):
+            with pytest.raises(UsageError):
+                RequestHeader(*numbers).encode()
 
     @pytest.mark.parametrize(
         ("key", "at", "error"),

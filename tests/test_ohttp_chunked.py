@@ -10,6 +10,7 @@ import pickle
 import tracemalloc
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -25,7 +26,7 @@ from privproc.errors import (
     UnsupportedError,
     UsageError,
 )
-from privproc.hpke import Aead, Kdf, Kem, PrivateKey, Suite
+from privproc.hpke import Aead, Kdf, Kem, PrivateKey, Recipient, Suite
 from privproc.keyconfig import GatewayKey, KeyRing
 from privproc.ohttp import (
     CHUNKED_REQUEST_TYPE,
@@ -48,6 +49,7 @@ from privproc.secret import Secret
 from privproc.wire import encode_varint
 from tests import test_ohttp
 from tests.codec import check_contract
+from tests.reach import reaches
 from tests.test_ohttp import AT, BIG_KEY, DH_SUITES, FROM, ONE, SUITES, TO, chosen, gateway_key, private, suite_id
 
 
@@ -446,7 +448,8 @@ class TestReceiversRefuse:
         for call in (functools.partial(receiver.receive_data, sender.finish()), receiver.receive_end):
             with pytest.raises(OpenError) as again:
                 call()
-            assert again.value is caught.value
+            assert str(again.value) == str(caught.value)
+            assert receiver._error.__traceback__ is None
         assert repr(receiver) == "<ResponseReceiver FAILED>"
 
     def test_a_bug_doesnt_read_as_a_clean_end(self):
@@ -470,6 +473,41 @@ class TestReceiversRefuse:
         with pytest.raises(DecodeError):
             receiver.receive_end()
         assert (receiver._open, receiver._pieces, receiver._have) == ([], [], 0)
+
+    def test_a_failure_leaves_no_way_to_the_keys(self):
+        """Neither through the channel, nor through the frames of the error that it keeps."""
+        sender, receiver = exchange()
+        receiver.receive_data(sender.send(b"answer"))
+        assert reaches(receiver, AESGCM)
+        with pytest.raises(OpenError):
+            receiver.receive_data(b"\x11" + bytes(17))
+        assert not reaches(receiver, AESGCM)
+        _, receiver = exchange()
+        receiver.receive_data(bytes(16) + b"\0" + bytes(16))
+        with pytest.raises(OpenError):
+            receiver.receive_end()
+        assert not reaches(receiver, AESGCM)
+
+        for wire, ended in ((b"\x11" + bytes(17), False), (b"\1", False), (b"\0" + bytes(16), True), (b"\0", True)):
+            receiver = RequestReceiver()
+            receiver.receive_data(begun().stream()[0].send(b""))
+            receiver.accept(gateway_key(), at=AT)
+            assert reaches(receiver, Recipient)
+            with pytest.raises((OpenError, DecodeError)):
+                receiver.receive_data(wire) + (receiver.receive_end() if ended else [])
+            assert receiver.responder is None
+            assert not reaches(receiver, Recipient)
+
+    def test_after_a_failure_the_responder_alone_is_left(self):
+        sender, answer = begun().stream()
+        receiver = RequestReceiver()
+        accepted(receiver, sender.send(b"question"), end=False)
+        with pytest.raises(OpenError):
+            receiver.receive_data(b"\x11" + bytes(17))
+        assert reaches(receiver, Recipient)
+        wire = receiver.responder.stream().finish(b"refused")
+        assert message(answer.receive_data(wire) + answer.receive_end()) == b"refused"
+        assert not reaches(receiver, Recipient)
 
     def test_the_end_is_the_end(self):
         sender, receiver = exchange()
@@ -498,8 +536,12 @@ class TestReceiversRefuse:
                 for _ in range(0, MAX_CHUNK + 17, size):
                     receiver.receive_data(bytes(size))
                 receiver.receive_data(bytes(17))
+        out = begun()
         with pytest.raises(UsageError):
-            begun().stream(max_chunk=MAX_CHUNK - 1)
+            out.stream(max_chunk=MAX_CHUNK - 1)
+        assert repr(out) == "<OutgoingStream ready>"
+        sender, _ = out.stream(max_chunk=MAX_CHUNK)
+        assert sender.finish()
         with pytest.raises(UsageError):
             RequestReceiver(max_chunk=MAX_CHUNK - 1)
 
@@ -565,11 +607,18 @@ class TestKeys:
         assert data == MessageData(b"question")
         receiver.receive_data(sender.finish())
         assert receiver.receive_end() == [MessageEnd()]
-        for at in (FROM - 1, TO):
-            with pytest.raises(ExpiredError):
-                gateway.accept(self.waiting()[1], at=at)
-        with pytest.raises(UnsupportedError):
-            Gateway(KeyRing([gateway_key(key_id=8)]), max_request=1).accept(self.waiting()[1], at=AT)
+        other = Gateway(KeyRing([gateway_key(key_id=8)]), max_request=1)
+        for wrong, at, error in (
+            (gateway, FROM - 1, ExpiredError),
+            (gateway, TO, ExpiredError),
+            (other, AT, UnsupportedError),
+        ):
+            sender, receiver = self.waiting()
+            with pytest.raises(error):
+                wrong.accept(receiver, at=at)
+            assert receiver.state is State.FAILED
+            with pytest.raises(error):  # the peer's bytes can't cause a UsageError
+                receiver.receive_data(sender.send(b"more"))
         with pytest.raises(UsageError):
             gateway.accept(RequestReceiver(), at=AT)
 
@@ -611,9 +660,16 @@ class TestKeys:
         with pytest.raises(error) as caught:
             receiver.accept(key(), at=at)
         assert receiver.state is State.FAILED
-        with pytest.raises(error) as again:
-            receiver.accept(gateway_key(), at=AT)
-        assert again.value is caught.value
+        for call in (
+            lambda: receiver.accept(gateway_key(), at=AT),
+            lambda: receiver.receive_data(b"more"),
+            receiver.receive_end,
+            lambda: receiver.header,
+        ):
+            with pytest.raises(error) as again:
+                call()
+            assert vars(again.value) == vars(caught.value)
+            assert again.value.args == caught.value.args
 
     def test_low_order_enc(self):
         receiver = RequestReceiver()
@@ -627,6 +683,32 @@ class TestKeys:
         with pytest.raises(UnsupportedError):
             receiver.receive_data(bytes(4))
         assert receiver.state is State.FAILED
+
+    def test_the_responder_is_there_from_the_first_chunk_that_opened(self):
+        """However the bytes are split, and if a later chunk of the same call is refused, too."""
+        wire = begun().stream()[0].send(b"first")
+        for rest, error in ((b"\x11" + bytes(17), OpenError), (encode_varint(1 << 20), LimitError), (b"\1", OpenError)):
+            for step in (1, 7, 1000):
+                receiver = RequestReceiver()
+                (header,) = receiver.receive_data(wire[:39])
+                assert receiver.header == header
+                assert receiver.accept(gateway_key(), at=AT) == []
+                assert receiver.responder is None
+                with pytest.raises(error):
+                    for start in range(39, len(wire + rest), step):
+                        receiver.receive_data((wire + rest)[start : start + step])
+                assert repr(receiver.responder) == "<StreamResponder ready>"
+
+    def test_the_responder_is_the_events(self):
+        sender, receiver = self.waiting()
+        opened, _ = receiver.accept(gateway_key(), at=AT)
+        assert receiver.responder is opened.responder
+        receiver.receive_data(sender.finish())
+        assert receiver.receive_end() == [MessageEnd()]
+        assert receiver.responder is opened.responder
+        receiver = RequestReceiver()
+        opened, *_ = accepted(receiver, begun().stream()[0].finish(b"whole"))
+        assert receiver.responder is opened.responder
 
     def test_no_responder_for_what_didnt_open(self):
         """A relay that saw ``enc`` can send it with a chunk of its own; the replay key must not be burnt by that."""

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privproc.errors import DecodeError, LimitError, UsageError
-from privproc.http import Request, single
-from privproc.wire import Feed, Need, Reader, Writer, bounded, encode_varint
+from privproc.http import Request, age, delta_seconds, media_type, single
+from privproc.wire import Feed, Need, Reader, Writer, bare, bounded, encode_varint
 from tests.codec import check_codec, check_contract
+from tests.reach import reaches
 
 WIDTHS = {"u8": 1, "u16": 2, "u24": 3, "u32": 4, "u64": 8}
 
@@ -201,6 +202,32 @@ class TestFeed:
             with pytest.raises(DecodeError, match="no such length"):
                 feed.receive(data, last=last)
 
+    def test_an_error_is_kept_without_what_its_frames_hold(self):
+        class Key:
+            pass
+
+        def parser():
+            key = Key()
+            try:
+                yield Need(2, 2)
+                raise ValueError
+            except ValueError:
+                raise DecodeError("keyed", "bad") from None
+            finally:
+                del parts[:]
+            yield key
+
+        parts = []
+        feed = Feed("keyed", parser())
+        feed.receive(b"a")
+        assert reaches(feed, Key)
+        for _ in range(2):
+            with pytest.raises(DecodeError, match="keyed: bad") as caught:
+                feed.receive(b"b")
+            assert (caught.value.what, caught.value.why, caught.value.offset) == ("keyed", "bad", 0)
+            assert feed._error.__traceback__ is None
+        assert not reaches(feed, Key)
+
     def test_a_truncation_stays(self):
         feed = Feed("stream", blocks())
         for data in (b"\x02a", b"b"):
@@ -227,6 +254,21 @@ class TestFeed:
         assert Feed("stream", parser()).receive(b"") == [b""]
 
 
+def test_a_bare_error():
+    with pytest.raises(DecodeError) as caught:
+        try:
+            raise KeyError("inner")
+        except KeyError as inner:
+            raise DecodeError("what", "why", 3) from inner
+    again = bare(caught.value)
+    assert type(again) is DecodeError
+    assert str(again) == "what: why (at byte 3)"
+    assert vars(again) == {"what": "what", "why": "why", "offset": 3}
+    assert (again.__traceback__, again.__context__, again.__cause__) == (None, None, None)
+    assert bare(OSError(2, "gone")).args == (2, "gone")
+    assert isinstance(bare(KeyboardInterrupt()), KeyboardInterrupt)
+
+
 class TestBounded:
     def test_at_and_over(self):
         assert bounded("things", 5, 5) == 5
@@ -245,6 +287,26 @@ class TestHttpValues:
     def test_single_refuses_a_choice(self):
         with pytest.raises(DecodeError, match="b occurs 2 times"):
             single(self.FIELDS, b"b")
+
+    def test_media_type(self):
+        kind = (b"content-type", b"Application/OHTTP-Keys ; q=1")
+        assert media_type((kind,)) == "application/ohttp-keys"
+        assert media_type(((b"a", b"b"),)) is None
+        assert media_type(((b"content-type", b""),)) == ""
+        with pytest.raises(DecodeError):
+            media_type((kind, kind))
+
+    def test_age(self):
+        for value, seconds in ((b"0", 0), (b"0017", 17), (b"2147483649", 1 << 31), (b"9" * 20, 1 << 31)):
+            assert age(((b"age", value),)) == seconds
+        assert age(()) == 0
+        for value in (b"", b"-1", b"+1", b" 1", b"1.0", b"1_0", "\u0661".encode(), b"\xb2", b"1\n", b"9" * 21):
+            with pytest.raises(DecodeError, match="Age: not a number of seconds"):
+                age(((b"age", value),))
+        with pytest.raises(DecodeError):
+            age(((b"age", b"1"),) * 2)
+        with pytest.raises(DecodeError, match="max-age"):
+            delta_seconds("max-age", None)
 
     def test_url(self):
         assert Request("GET", "https", "example.com:8443", "/a?b=c").url == "https://example.com:8443/a?b=c"

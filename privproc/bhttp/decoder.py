@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar, cast
 
 from privproc.bhttp._rules import fields_fault, request_fault
@@ -52,35 +52,35 @@ DEFAULT: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """Event: control data and headers of a request, as in :class:`~privproc.http.Request`."""
+    """Event: control data and headers of a request, as in :class:`~privproc.http.Request`, whose ``repr`` it has."""
 
     method: str
     scheme: str
     authority: str
     path: str
-    fields: Fields
+    fields: Fields = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """Event: status (200 to 599) and headers of the final response."""
+    """Event: status (200 to 599) and headers of the final response. ``repr`` leaves the headers out."""
 
     status: int
-    fields: Fields
+    fields: Fields = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
     """Event: at least one byte of content. Where one event ends and the next begins means nothing."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class EndOfMessage:
     """Event: the message is complete and its padding was checked. Comes with the end of the data, never before."""
 
-    trailers: Fields
+    trailers: Fields = field(repr=False)
 
 
 RequestEvent = RequestHead | Data | EndOfMessage

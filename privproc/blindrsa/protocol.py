@@ -88,7 +88,7 @@ def verify(variant: Variant, key: PublicKey, prepared: bytes, signature: bytes) 
         raise SignatureError("blind RSA: signature") from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Blinded:
     variant: Variant
     key: PublicKey

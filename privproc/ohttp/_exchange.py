@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from privproc import chunks
 from privproc._step import Step
-from privproc.errors import DecodeError, SpentError, UnsupportedError, UsageError
+from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.hpke import Aead, Recipient, Sender, Suite, setup_recipient
 from privproc.keyconfig import GatewayKey, KeyConfig
 from privproc.ohttp.replay import ReplayKey
@@ -116,8 +116,11 @@ class RequestHeader:
         return cls(*HEADER.unpack(data))
 
     def encode(self) -> bytes:
-        """The seven bytes."""
-        return HEADER.pack(self.key_id, self.kem, self.kdf, self.aead)
+        """The seven bytes. Raises :class:`UsageError` for a number that doesn't fit its field."""
+        try:
+            return HEADER.pack(self.key_id, self.kem, self.kdf, self.aead)
+        except struct.error:
+            raise UsageError("a number of the request header doesn't fit its field") from None
 
     def match(self, key: GatewayKey | None, *, at: int) -> tuple[GatewayKey, Suite]:
         """``key`` and the suite to use it with (RFC 9458 §4.3, steps 1a and 1b).
@@ -143,6 +146,9 @@ class Exchange(NamedTuple, Generic[C]):
     enc: bytes
     context: C
 
+    def __repr__(self) -> str:
+        return "<Exchange>"  # what enc is good for, see ExchangeStep.enc
+
     def response_secret(self) -> Secret:
         """The secret of the response: ``max(Nn, Nk)`` bytes."""
         return self.context.export(self.mode.response_label, nonce_size(self.suite.aead))
@@ -159,12 +165,6 @@ class ExchangeStep(Step[Exchange[C]]):
     """A step that shows, until it is left, what the layers above bind to; then :class:`SpentError`."""
 
     __slots__ = ()
-
-    def _look(self) -> Exchange[C]:
-        try:
-            return self._state[0]
-        except IndexError:
-            raise SpentError(type(self).__name__) from None
 
     @property
     def key_config(self) -> bytes:

@@ -15,7 +15,7 @@ from privproc.chunks import TAG_LENGTH, Cipher, Opener, Sealer
 from privproc.errors import DecodeError, LimitError, OpenError, UsageError
 from privproc.hpke import Recipient, Sender
 from privproc.ohttp._states import SEND, Input, State, Table
-from privproc.wire import encode_varint
+from privproc.wire import bare, encode_varint
 
 __all__ = [
     "LAST",
@@ -165,10 +165,11 @@ class Receiver(Unique, Generic[E]):
 
     Each chunk has at most ``max_chunk`` bytes of plaintext; how many come in all is for the caller to limit. Holds one
     chunk at most, but for the rest of the data that it was given last. After an error the channel is dead: state
-    FAILED, the keys forgotten, and every later call raises the same error.
+    FAILED, the keys forgotten, and every later call raises that error again.
     """
 
     __slots__ = (
+        "_begun",
         "_error",
         "_first",
         "_have",
@@ -193,7 +194,8 @@ class Receiver(Unique, Generic[E]):
         self._size = 0  # of the chunk that has begun, once its length is there
         self._most = max_chunk + TAG_LENGTH
         self._left = chunks.MAX_CHUNKS
-        self._first: list[E] = []  # what comes before the first piece, once that has opened
+        self._first: list[E] = []  # what comes before the first piece, until that has opened
+        self._begun: list[E] = []  # and from then on
         self._open: list[Open] = []  # one, from CHUNKS on
         self._error: BaseException | None = None
 
@@ -221,11 +223,17 @@ class Receiver(Unique, Generic[E]):
         if self._state is not _CHUNKS:
             self._check(Input.DATA)
             step = self._rest
+        events: list[E | MessageData | MessageEnd] = []
         try:
-            return step(data)
+            step(data, events)
         except BaseException as error:  # a bug must not read as a clean end later
+            if events:
+                self._begin()
             self._fail(error)
             raise
+        if self._first and events:
+            events[:0] = self._begin()
+        return events
 
     def receive_end(self) -> list[E | MessageData | MessageEnd]:
         """The end of the stream: what the final chunk holds, and :class:`MessageEnd`.
@@ -240,8 +248,9 @@ class Receiver(Unique, Generic[E]):
             self._fail(error)
             raise
         pieces = [MessageData(data)] if data else []
+        first = self._begin()
         self._forget()
-        return [*self._first, *pieces, MessageEnd()]
+        return [*first, *pieces, MessageEnd()]
 
     def _last(self, state: State) -> bytes:
         if state is State.FAILED or self._have < TAG_LENGTH:
@@ -255,28 +264,27 @@ class Receiver(Unique, Generic[E]):
         0 bytes and a larger ``_need`` when it takes more.
         """
 
-    def _rest(self, data: bytes) -> list[E | MessageData | MessageEnd]:
-        """Go on in state HEAD or FINAL with ``data``, which is enough for that."""
+    def _rest(self, data: bytes, events: list[E | MessageData | MessageEnd]) -> None:
+        """Go on in state HEAD or FINAL with ``data``, which is enough for that; put what happened into ``events``."""
         if self._state is State.FINAL:
             raise self._too_large()
         data = b"".join((*self._pieces, data))
-        events: list[E] = []
         used = 0
         while self._state is State.HEAD and len(data) >= self._need:
-            used, events = self._head(data)
+            used, head = self._head(data)
+            events += head
         self._pieces, self._have = [], 0
         if self._state is State.CHUNKS:
-            return self._chunks(data[used:])
-        self._pieces, self._have = [data[used:]], len(data) - used
-        return [*events]
+            self._chunks(data[used:], events)
+        else:
+            self._pieces, self._have = [data[used:]], len(data) - used
 
-    def _chunks(self, data: bytes) -> list[E | MessageData | MessageEnd]:
-        """Go on in state CHUNKS: open the chunks, and keep what is left, less than one."""
+    def _chunks(self, data: bytes, events: list[E | MessageData | MessageEnd]) -> None:
+        """Go on in state CHUNKS: open the chunks into ``events``, and keep what is left, less than one."""
         pieces, used = self._pieces, 0
         if pieces and not self._size:
             data = b"".join((*pieces, data))  # a length that was split
         view, end, opened = memoryview(data), len(data), self._open[0].middle
-        events: list[E | MessageData | MessageEnd] = []
         if size := self._size:  # only what completes a chunk is copied; the others are opened where they lie
             used = size - self._have
             pieces.append(view[:used])
@@ -306,9 +314,6 @@ class Receiver(Unique, Generic[E]):
         self._left -= len(events)
         if self._left < 1:
             raise LimitError(f"more than {chunks.MAX_CHUNKS} chunks")
-        if self._first and events:
-            events[:0], self._first = self._first, []
-        return events
 
     def _odd(self, size: int, left: int) -> int:
         """A length that no chunk has: the indicator of the final one, or an error. Return what is needed then."""
@@ -331,7 +336,7 @@ class Receiver(Unique, Generic[E]):
     def _check(self, what: Input) -> State:
         """Where ``what`` leads; :class:`UsageError` if that is nowhere, and the error of a dead channel again."""
         if self._error is not None:
-            raise self._error.with_traceback(None)  # else each call would add its frames, and what they hold
+            raise bare(self._error)
         try:
             return self._table[self._state][what]
         except KeyError:
@@ -341,13 +346,19 @@ class Receiver(Unique, Generic[E]):
         self._state = self._check(what)
         return self._state
 
+    def _begin(self) -> list[E]:
+        """Something has opened: what comes before it, once."""
+        first, self._first = self._first, []
+        self._begun += first
+        return first
+
     def _forget(self) -> None:
-        self._pieces, self._open = [], []
+        self._pieces, self._open, self._first = [], [], []
         self._have = self._need = 0
 
     def _fail(self, error: BaseException) -> None:
         self._state = State.FAILED
-        self._error = error
+        self._error = bare(error)
         self._forget()
 
     def __repr__(self) -> str:

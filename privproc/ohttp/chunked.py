@@ -117,9 +117,17 @@ class RequestReceiver(Receiver[RequestHeader | RequestOpened]):
 
     @property
     def header(self) -> RequestHeader:
-        """The header of the request, once the event of it has come; before that a :class:`UsageError`."""
+        """The header whose key is wanted: from its event to :meth:`accept`; a :class:`UsageError` before and after."""
         self._check(Input.ACCEPT)
         return self._header[0]
+
+    @property
+    def responder(self) -> StreamResponder | None:
+        """That of :class:`RequestOpened`, from the first chunk that opened on, and if the call that opened it raised,
+        too: from then on what is wrong is answered inside of the response (RFC 9458 §5.2). ``None`` before.
+        A failure, which forgets all other keys, leaves it.
+        """
+        return next((event.responder for event in self._begun if isinstance(event, RequestOpened)), None)
 
     def _head(self, data: bytes) -> tuple[int, list[RequestHeader | RequestOpened]]:
         header = RequestHeader.decode(data[: HEADER.size])

@@ -100,6 +100,9 @@ class _Pending(NamedTuple):
     enc: bytes
     secret: Secret
 
+    def __repr__(self) -> str:
+        return "<_Pending>"
+
 
 @final
 class PendingResponse(Step[_Pending]):
@@ -141,8 +144,10 @@ class OutgoingStream(ExchangeStep[Sender]):
         request is complete.
 
         To send more because of what came shows the gateway, and whoever watches, the round trip to this client (§7.2
-        of the draft). ``max_chunk``: see :class:`ResponseReceiver`.
+        of the draft). ``max_chunk``: bytes of plaintext in one chunk of the response, at least :data:`MAX_CHUNK`; less
+        is a :class:`UsageError`, which doesn't spend the step.
         """
+        look = self._look()
+        receiver = ResponseReceiver(look.suite, look.enc, look.response_secret(), max_chunk=max_chunk)
         begun = self._take()
-        receiver = ResponseReceiver(begun.suite, begun.enc, begun.response_secret(), max_chunk=max_chunk)
         return MessageSender(begun.header + begun.enc, Seal.request(begun.context)), receiver

@@ -44,6 +44,9 @@ class _Received(NamedTuple):
     header: RequestHeader
     wire: bytes
 
+    def __repr__(self) -> str:
+        return "<_Received>"
+
 
 @final
 class Received(Step[_Received]):
@@ -94,16 +97,17 @@ class Gateway:
     def open(self, wire: bytes, *, at: int) -> tuple[bytes, Responder]:
         """:func:`receive` and :meth:`Received.open` with the ring's key; raises what they raise."""
         received = receive(wire, max_request=self._max_request)
-        header = received.header
-        return received.open(self._ring.find(header.key_id, header.kem, at=at), at=at)
+        return received.open(self._key(received.header), at=at)
 
     def accept(self, receiver: RequestReceiver, *, at: int) -> list[RequestEvent]:
         """:meth:`RequestReceiver.accept` with the ring's key, as the answer to a :class:`RequestHeader` event.
 
         ``max_request`` is not for chunked requests, which nobody holds whole: the caller counts, if it matters.
         """
-        header = receiver.header
-        return receiver.accept(self._ring.find(header.key_id, header.kem, at=at), at=at)
+        return receiver.accept(self._key(receiver.header), at=at)
+
+    def _key(self, header: RequestHeader) -> GatewayKey | None:
+        return self._ring.get(header.key_id, header.kem)
 
 
 @final

@@ -25,14 +25,14 @@ from privproc import bhttp
 from privproc._step import Step, Unique
 from privproc.bhttp import Framing, Limits, ResponseDecoder, ResponseEvent
 from privproc.errors import DecodeError, ExpiredError, PolicyError, PrivprocError, UsageError
-from privproc.http import Fields, Request, Response, single
+from privproc.http import Request, Response, age, media_type, single
 from privproc.keyconfig import Selection
 from privproc.ohttp._body import MessageBody
 from privproc.ohttp._exchange import Mode
 from privproc.ohttp.chunked import MessageData, MessageEnd, ResponseReceiver
 from privproc.ohttp.client import PendingResponse, begin, begin_chunked
 from privproc.ohttp.problems import DATE, MEDIA_TYPE, OHTTP_KEY, Problem
-from privproc.ohttp.relay import Resource, media_type
+from privproc.ohttp.relay import Resource
 from privproc.ohttp.replay import decode_date, encode_date
 from privproc.ohttp.rules import check_expectation
 from privproc.trust import Trusted
@@ -45,8 +45,6 @@ __all__ = [
     "encapsulate",
     "encapsulate_stream",
 ]
-
-_MAX_AGE = 1 << 31  # RFC 9111 §1.2.2
 
 
 class _Asked(NamedTuple):
@@ -134,9 +132,9 @@ def _finish(pending: PendingResponse, response: Response) -> Response:
 
 def _check_head(response: Response, mode: Mode) -> None:
     kind = media_type(response.fields)
-    if response.status == 200 and kind == mode.response_type.encode():
+    if response.status == 200 and kind == mode.response_type:
         return
-    if kind == MEDIA_TYPE.encode() and Problem.decode(response.content).type == OHTTP_KEY:
+    if kind == MEDIA_TYPE and Problem.decode(response.content).type == OHTTP_KEY:
         raise ExpiredError("the gateway takes no such key")
     raise PolicyError(f"status {response.status} instead of an encapsulated response")
 
@@ -144,20 +142,13 @@ def _check_head(response: Response, mode: Mode) -> None:
 def _offered_date(answer: Response) -> bytes | None:
     """The Date to try again with, by the gateway's clock; None if the answer is anything else."""
     try:
-        if not 400 <= answer.status <= 499 or media_type(answer.fields) != MEDIA_TYPE.encode():
+        if not 400 <= answer.status <= 499 or media_type(answer.fields) != MEDIA_TYPE:
             return None
         if Problem.decode(answer.content).type != DATE:
             return None
-        return encode_date(decode_date(single(answer.fields, b"date") or b"") + _age(answer.fields))
+        return encode_date(decode_date(single(answer.fields, b"date") or b"") + age(answer.fields))
     except PrivprocError:  # a UsageError too: past year 9999 there is no date
         return None
-
-
-def _age(fields: Fields) -> int:
-    value = single(fields, b"age") or b"0"
-    if not value.isdigit() or len(value) > 10:
-        raise DecodeError("Age", "not a number of seconds")
-    return min(int(value), _MAX_AGE)
 
 
 def encapsulate_stream(

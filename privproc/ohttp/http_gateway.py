@@ -13,14 +13,18 @@
 
 and in chunks:
 
-    stream = RequestStream(posted, gateway)
-    for event in stream.receive_data(data, at=now): ...       # RequestOpened RequestHead Data* EndOfMessage
+    stream = RequestStream(posted, gateway)                   # what this raises: refusal(error, at=now)
+    try:
+        for event in stream.receive_data(data, at=now): ...   # RequestOpened RequestHead Data* EndOfMessage
+    except PeerError as error:
+        return stream.refuse(error, at=now)
     head, body = respond_stream(opened.responder, Response(200))
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import final
 
 from privproc import bhttp
@@ -129,11 +133,28 @@ class RequestStream(Unique):
         self._receiver = RequestReceiver()
         self._decoder = RequestDecoder(limits)
 
+    @property
+    def responder(self) -> StreamResponder | None:
+        """What answers, once something has opened: see :attr:`RequestReceiver.responder`."""
+        return self._receiver.responder
+
+    def refuse(self, error: PeerError, *, at: int) -> Response:
+        """The response to the relay that carries the refusal, complete: in the clear as long as nothing has opened,
+        encapsulated from then on (RFC 9458 §5.2), however the relay has split the bytes.
+
+        Raises :class:`SpentError` when the response has already begun: then it can only be cut off.
+        """
+        if self.responder is None:
+            return refusal(error, at=at)
+        refused = refusal(error, at=at, place=Place.AFTER_DECAPSULATION)
+        head, body = respond_stream(self.responder, replace(refused, content=b""))
+        return replace(head, content=body.finish(refused.content))
+
     def receive_data(self, data: bytes, *, at: int) -> list[RequestOpened | RequestEvent]:
         """The events that these bytes of the content complete.
 
-        Raises what :meth:`RequestReceiver.receive_data`, :meth:`Gateway.accept` and the decoder raise. Until
-        ``RequestOpened`` has come, the answer to that is in the clear; after it, encapsulated.
+        Raises what :meth:`RequestReceiver.receive_data`, :meth:`Gateway.accept` and the decoder raise. Events of the
+        same call are lost then; the answer is :meth:`refuse`.
         """
         return list(self._events(self._receiver.receive_data(data), at))
 

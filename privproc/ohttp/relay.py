@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from privproc.errors import DecodeError, UsageError
-from privproc.http import Fields, Request, Response, single
+from privproc.http import Fields, Request, Response, media_type
 from privproc.ohttp._exchange import INCREMENTAL, Mode
 from privproc.ohttp.problems import MAX_PROBLEM, MEDIA_TYPE, MediaTypeError, MethodError, Problem
 from privproc.wire import bounded
 
-__all__ = ["Relay", "Resource", "media_type", "request_mode"]
+__all__ = ["Relay", "Resource", "request_mode"]
 
-_REQUESTS: Final = {mode.request_type.encode(): mode for mode in Mode}
+_REQUESTS: Final = {mode.request_type: mode for mode in Mode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,6 @@ def carrying(mode: Mode, kind: str) -> Fields:
     return (content_type, INCREMENTAL) if mode is Mode.CHUNKED else (content_type,)
 
 
-def media_type(fields: Fields) -> bytes:
-    """Type and subtype of the content, in lower case; empty if it isn't told. Parameters don't matter."""
-    return (single(fields, b"content-type") or b"").split(b";")[0].strip().lower()
-
-
 def request_mode(request: Request) -> Mode:
     """The mode of a request that carries an encapsulated one, by its header.
 
@@ -66,7 +61,7 @@ def request_mode(request: Request) -> Mode:
     """
     if request.method != "POST":
         raise MethodError("encapsulated requests are posted")
-    mode = _REQUESTS.get(media_type(request.fields))
+    mode = _REQUESTS.get(media_type(request.fields) or "")
     if mode is None:
         raise MediaTypeError("not an encapsulated request")
     return mode
@@ -108,17 +103,16 @@ class Relay:
         if answered.status != 200:
             return _refusal(answered)
         bounded("encapsulated response", len(answered.content), self.max_response)
-        if media_type(answered.fields) != mode.response_type.encode():
+        if media_type(answered.fields) != mode.response_type:
             raise MediaTypeError(f"not an encapsulated response of mode {mode.name}")
         return Response(200, carrying(mode, mode.response_type), answered.content)
 
 
 def _refusal(answered: Response) -> Response:
-    if answered.status < 400:
+    if not 400 <= answered.status <= 599:
         raise DecodeError("response of the gateway", f"status {answered.status}")
-    kind = MEDIA_TYPE.encode()
-    if media_type(answered.fields) != kind or len(answered.content) > MAX_PROBLEM:
+    if media_type(answered.fields) != MEDIA_TYPE or len(answered.content) > MAX_PROBLEM:
         return Response(answered.status)
     problem = Problem.decode(answered.content)
     content = Problem(problem.type, problem.title, answered.status).encode()
-    return Response(answered.status, ((b"content-type", kind),), content)
+    return Response(answered.status, ((b"content-type", MEDIA_TYPE.encode()),), content)

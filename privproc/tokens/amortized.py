@@ -83,6 +83,9 @@ class _Blinded(NamedTuple):
     suite: voprf.Suite
     inputs: Sequence[bytes]
 
+    def __repr__(self) -> str:
+        return "<_Blinded>"
+
 
 class PendingBatch(Step[_Blinded]):
     """A client that waits for the response to an amortized request. Single-use."""

@@ -83,6 +83,9 @@ class _Blinded(NamedTuple):
     nonce: bytes
     challenge_digest: bytes
 
+    def __repr__(self) -> str:
+        return "<_Blinded>"
+
     def token(self, response: bytes) -> Token:
         # Exactly: peers ignore what follows a TokenResponse.
         if len(response) != self.key.kind.response_size:

@@ -33,7 +33,7 @@ MAX_BATCH = 65535
 """Inputs at a time: a proof numbers them in two bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Blinded:
     """What a client remembers: inputs, their blinds, and the blinded elements, encoded and not."""
 
