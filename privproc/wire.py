@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, TypeVar
 
 from privproc.errors import DecodeError, LimitError, UsageError
 
@@ -60,10 +60,11 @@ class Reader:
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes."""
         start = self._pos
-        if count > self._end - start:
-            raise self.fail(f"{count} bytes wanted, {self._end - start} left")
-        self._pos = start + count
-        return self._data[start : start + count]
+        end = start + count
+        if end > self._end:
+            raise self._short(count)
+        self._pos = end
+        return self._data[start:end]
 
     def rest(self) -> bytes:
         """All that is left."""
@@ -71,11 +72,19 @@ class Reader:
 
     def u8(self) -> int:
         """A uint8."""
-        return self.take(1)[0]
+        at = self._pos
+        if at >= self._end:
+            raise self._short(1)
+        self._pos = at + 1
+        return self._data[at]
 
     def u16(self) -> int:
         """A uint16."""
-        return int.from_bytes(self.take(2), "big")
+        at = self._pos
+        if at + 2 > self._end:
+            raise self._short(2)
+        self._pos = at + 2
+        return self._data[at] << 8 | self._data[at + 1]
 
     def u24(self) -> int:
         """A uint24."""
@@ -97,28 +106,30 @@ class Reader:
 
     def vector(self, width: int, at_least: int = 0, at_most: int | None = None) -> bytes:
         """``length || bytes`` with a length of ``width`` bytes, within the given bounds."""
-        size = int.from_bytes(self.take(width), "big")
-        if size < at_least or (at_most is not None and size > at_most):
-            self._refuse(size, at_least, at_most)
-        start = self._pos
-        if size > self._end - start:
-            raise self.fail(f"{size} bytes wanted, {self._end - start} left")
-        self._pos = start + size
-        return self._data[start : start + size]
+        start = self._pos + width
+        size = int.from_bytes(self._data[self._pos : start], "big")
+        end = start + size
+        if end > self._end or size < at_least or (at_most is not None and size > at_most):
+            raise self._refused(width, at_least, at_most)
+        self._pos = end
+        return self._data[start:end]
 
     def sub(self, width: int, at_least: int = 0, at_most: int | None = None) -> Reader:
         """A reader over the contents of a vector; the caller finishes it."""
-        size = int.from_bytes(self.take(width), "big")
-        if size < at_least or (at_most is not None and size > at_most):
-            self._refuse(size, at_least, at_most)
-        if size > self._end - self._pos:
-            raise self.fail(f"{size} bytes wanted, {self.left} left")
-        inner = Reader(self._data, self.what, self._pos, self._pos + size)
-        self._pos += size
-        return inner
+        size = len(self.vector(width, at_least, at_most))
+        return Reader(self._data, self.what, self._pos - size, self._pos)
 
-    def _refuse(self, size: int, at_least: int, at_most: int | None) -> NoReturn:
-        raise self.fail(f"length {size} is under {at_least}" if size < at_least else f"length {size} is over {at_most}")
+    def _short(self, count: int) -> DecodeError:
+        return self.fail(f"{count} bytes wanted, {self._end - self._pos} left")
+
+    def _refused(self, width: int, at_least: int, at_most: int | None) -> DecodeError:
+        """What is wrong with the vector that comes next."""
+        size = int.from_bytes(self.take(width), "big")
+        if size < at_least:
+            return self.fail(f"length {size} is under {at_least}")
+        if at_most is not None and size > at_most:
+            return self.fail(f"length {size} is over {at_most}")
+        return self._short(size)
 
 
 class Writer:

@@ -105,6 +105,23 @@ def test_window_of_authorities(which: str) -> None:
         verify(chip=amd.chip())
 
 
+def test_window_of_remembered_authorities() -> None:
+    """What is remembered of ARK and ASK is all but their time."""
+    draft = replace(authority_draft(Product.GENOA, AT, "SEV-Genoa"), not_after=AT + DAY)
+    chip = replace(GENOA, ask=draft.sign(rsa_key("amd_ark"))).chip()
+    for _ in range(2):
+        assert verify(chip=chip, at=AT).not_after == AT + DAY + 1
+        with pytest.raises(ExpiredError, match="ASK certificate is no longer valid"):
+            verify(chip=chip, at=AT + DAY + 1)
+
+
+def test_remembered_authorities_are_of_their_roots() -> None:
+    verify()
+    with pytest.raises(UntrustedError, match="not a pinned root"):
+        verify_chain(CHIP.vcek, CHIP.amd.ask, CHIP.amd.ark, roots=AMD_ROOTS, at=AT)
+    verify()
+
+
 def changed(**parts: Any) -> bytes:
     """The chip's certificate with other parts, properly signed."""
     return replace(CHIP.draft(), **parts).sign(rsa_key("amd_ask"))

@@ -509,6 +509,10 @@ class TestLimits:
             self.check(Response(200, informational=(Informational(103),) * (1 + over)), over=over)
             self.check(Response(200, informational=(Informational(103, ((b"a", b""),) * (2 + over)),)), over=over)
 
+    def test_a_flood_of_tiny_chunks(self):
+        message = replace(PLAIN, content=bytes(10_000))
+        assert decode_request(wire(message, OPEN, chunk=1)[0]) == message
+
     def test_content_counts_over_all_chunks(self):
         message = replace(Request("GET", "a", "", "/"), content=b"x" * 21)
         with pytest.raises(LimitError):
@@ -580,9 +584,9 @@ class TestCost:
     def test_a_long_field_in_single_bytes_is_not_copied_for_each(self, monkeypatch):
         encoded = encode(replace(PLAIN, fields=((b"a", b"v" * 60_000),)), OPEN)
         copied = []
-        extend = decoder_module._Input.extend
+        extend = decoder_module.Input.extend
         monkeypatch.setattr(
-            decoder_module._Input, "extend", lambda inp, more: (copied.append(len(inp.data)), extend(inp, more))[1]
+            decoder_module.Input, "extend", lambda inp, more: (copied.append(len(inp.data)), extend(inp, more))[1]
         )
         decoder = RequestDecoder()
         for byte in encoded:

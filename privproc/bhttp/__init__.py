@@ -13,8 +13,9 @@
 Integers are QUIC varints of any width (RFC 9000 §16). A message may end before its headers, content or trailers, which
 are empty then (§3.8), and nowhere else: not inside a section, not before the final zero of one.
 
-There is one decoder, and it is incremental: :func:`decode_request` and :func:`decode_response` run it over the whole
-input. But for :class:`Limits`, sender and receiver refuse the same messages: what was decoded can be encoded, and back.
+Each section has one reader. :func:`decode_request` and :func:`decode_response` call them one after the other, the
+incremental decoders as the bytes come. But for :class:`Limits`, sender and receiver refuse the same messages: what was
+decoded can be encoded, and back.
 
 - Field names are lower-case tokens. ``:method``, ``:scheme``, ``:authority``, ``:path`` and ``:status`` are refused.
   Other pseudo-fields are kept, each once, before the regular fields of a header section, never in trailers (§3.6, RFC

@@ -131,7 +131,7 @@ class Nist(Group[ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey]):
 
     def public(self, private: ec.EllipticCurvePrivateKey) -> tuple[ec.EllipticCurvePublicKey, bytes]:
         public = private.public_key()
-        return public, public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return public, public.public_bytes(*_POINT)
 
     def encode_private(self, private: ec.EllipticCurvePrivateKey) -> bytes:
         return private.private_numbers().private_value.to_bytes(self.Ndh, "big")
@@ -141,6 +141,7 @@ class Nist(Group[ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey]):
 
 
 _ECDH = ec.ECDH()
+_POINT = Encoding.X962, PublicFormat.UncompressedPoint
 
 P256 = Nist(ec.SECP256R1())
 P384 = Nist(ec.SECP384R1())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NoReturn, Self, final
 
@@ -84,7 +85,7 @@ Cipher = AESGCM | ChaCha20Poly1305
 
 
 class Aead(IntEnum):
-    """Ciphers. Sizes in bytes: ``Nk`` of the key, ``Nn`` of the nonce, ``Nt`` of the tag.
+    """Ciphers. Sizes in bytes: ``Nk`` of the key, ``Nn`` of the nonce, ``Nt`` of the tag; ``longer`` of the first two.
 
     ``EXPORT_ONLY`` has no cipher, hence no sizes: its contexts only export secrets (RFC 9180 §5.3).
     """
@@ -92,17 +93,20 @@ class Aead(IntEnum):
     Nk: int
     Nn: int
     Nt: int
+    longer: int
+    _new: Callable[[bytes], Cipher]
 
-    AES_128_GCM = 0x0001, 16, 12, 16
-    AES_256_GCM = 0x0002, 32, 12, 16
-    CHACHA20_POLY1305 = 0x0003, 32, 12, 16
-    EXPORT_ONLY = 0xFFFF, 0, 0, 0
+    AES_128_GCM = 0x0001, 16, 12, 16, AESGCM
+    AES_256_GCM = 0x0002, 32, 12, 16, AESGCM
+    CHACHA20_POLY1305 = 0x0003, 32, 12, 16, ChaCha20Poly1305
+    EXPORT_ONLY = 0xFFFF, 0, 0, 0, None
 
-    def __new__(cls, value: int, *sizes: int) -> Self:
+    def __new__(cls, value: int, *row: Any) -> Self:
         """A row of the registry."""
         made = int.__new__(cls, value)
         made._value_ = value
-        made.Nk, made.Nn, made.Nt = sizes
+        made.Nk, made.Nn, made.Nt, made._new = row
+        made.longer = max(made.Nk, made.Nn)
         return made
 
     def cipher(self, key: bytes) -> Cipher:
@@ -113,4 +117,4 @@ class Aead(IntEnum):
         """
         if len(key) != self.Nk or not key:
             raise UsageError(f"{self.name} takes a key of {self.Nk} bytes" if self.Nk else f"{self.name} has no cipher")
-        return ChaCha20Poly1305(key) if self is Aead.CHACHA20_POLY1305 else AESGCM(key)
+        return self._new(key)

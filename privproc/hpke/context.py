@@ -49,10 +49,13 @@ class _Context(Unique):
 
         With a KDF of one stage, 1 to 65535 bytes. A message that is opened twice gives the same secrets twice.
         """
+        return Secret(self._export(context, length))
+
+    def _export(self, context: bytes, length: int) -> bytes:
         schedule = self.suite._schedule
         if not 1 <= length <= schedule.longest:
             raise UsageError(f"an exported secret has 1 to {schedule.longest} bytes")
-        return Secret(schedule.export(self._exporter, context, length))
+        return schedule.export(self._exporter, context, length)
 
 
 @final

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from privproc import chunks
 from privproc._step import Step
 from privproc.errors import DecodeError, UnsupportedError, UsageError
-from privproc.hpke import Aead, Recipient, Sender, Suite, setup_recipient
+from privproc.hpke import Recipient, Sender, Suite, setup_recipient
 from privproc.keyconfig import GatewayKey, KeyConfig
 from privproc.ohttp.replay import ReplayKey
 from privproc.secret import Secret
@@ -32,7 +32,6 @@ __all__ = [
     "OpenedRequest",
     "RequestHeader",
     "decapsulate",
-    "nonce_size",
     "request_info",
     "request_overhead",
     "response_cipher",
@@ -149,9 +148,9 @@ class Exchange(NamedTuple, Generic[C]):
     def __repr__(self) -> str:
         return "<Exchange>"  # what enc is good for, see ExchangeStep.enc
 
-    def response_secret(self) -> Secret:
+    def response_secret(self) -> bytes:
         """The secret of the response: ``max(Nn, Nk)`` bytes."""
-        return self.context.export(self.mode.response_label, nonce_size(self.suite.aead))
+        return self.context._export(self.mode.response_label, self.suite.aead.longer)
 
 
 def decapsulate(mode: Mode, header: RequestHeader, enc: bytes, key: GatewayKey, suite: Suite) -> Exchange[Recipient]:
@@ -205,11 +204,6 @@ class OpenedRequest(ExchangeStep[Recipient]):
         return ReplayKey(self.export(REPLAY_LABEL, 32).expose())
 
 
-def nonce_size(aead: Aead) -> int:
-    """Bytes of the response nonce and secret: ``max(Nn, Nk)``, so 32 with a 32-byte key."""
-    return max(aead.Nn, aead.Nk)
-
-
 def request_overhead(suite: Suite) -> int:
     """Bytes by which an encapsulated request is longer than its message: header, ``enc`` and tag."""
     return HEADER.size + suite.kem.Nenc + suite.aead.Nt
@@ -217,7 +211,7 @@ def request_overhead(suite: Suite) -> int:
 
 def response_overhead(suite: Suite) -> int:
     """Bytes by which an encapsulated response is longer than its message: nonce and tag."""
-    return nonce_size(suite.aead) + suite.aead.Nt
+    return suite.aead.longer + suite.aead.Nt
 
 
 def request_info(mode: Mode, header: bytes) -> bytes:

@@ -36,7 +36,6 @@ from privproc.ohttp._exchange import (
     OpenedRequest,
     RequestHeader,
     decapsulate,
-    nonce_size,
     response_cipher,
 )
 from privproc.ohttp._framing import (
@@ -82,11 +81,11 @@ class StreamResponder(OpenedRequest):
 
     def stream(self) -> MessageSender:
         """What seals the response, with a fresh nonce. It may begin before the request is complete."""
-        return self._derand_stream(os.urandom(nonce_size(self.suite.aead)))
+        return self._derand_stream(os.urandom(self.suite.aead.longer))
 
     def _derand_stream(self, nonce: bytes) -> MessageSender:
         state = self._take()
-        cipher, iv = response_cipher(state.suite, state.enc, state.response_secret().expose(), nonce)
+        cipher, iv = response_cipher(state.suite, state.enc, state.response_secret(), nonce)
         return MessageSender(nonce, Seal.response(cipher, iv))
 
 
@@ -169,7 +168,7 @@ class ResponseReceiver(Receiver[Never]):
     __slots__ = ("_exchange",)
 
     def __init__(self, suite: Suite, enc: bytes, secret: Secret, *, max_chunk: int) -> None:
-        super().__init__(RECEIVE_RESPONSE, nonce_size(suite.aead), max_chunk)
+        super().__init__(RECEIVE_RESPONSE, suite.aead.longer, max_chunk)
         self._exchange = suite, enc, secret
 
     def _head(self, data: bytes) -> tuple[int, list[Never]]:

@@ -20,7 +20,6 @@ from privproc.ohttp._exchange import (
     Exchange,
     ExchangeStep,
     Mode,
-    nonce_size,
     request_info,
     response_cipher,
     response_overhead,
@@ -92,7 +91,7 @@ class Outgoing(ExchangeStep[Sender]):
         begun = self._take()
         wire = b"".join((begun.header, begun.enc, begun.context.seal(message)))
         # Only the response's secret is kept: nothing more can be sealed or exported from here on.
-        return wire, PendingResponse(_Pending(begun.suite, begun.enc, begun.response_secret()))
+        return wire, PendingResponse(_Pending(begun.suite, begun.enc, Secret(begun.response_secret())))
 
 
 class _Pending(NamedTuple):
@@ -119,9 +118,9 @@ class PendingResponse(Step[_Pending]):
         :data:`MAX_MESSAGE`, and :class:`OpenError`, without saying why, for everything else.
         """
         suite, enc, secret = self._take()
-        size = nonce_size(suite.aead)
-        bounded("encapsulated response", len(wire), response_overhead(suite) + MAX_MESSAGE)
-        if len(wire) < response_overhead(suite):
+        size, overhead = suite.aead.longer, response_overhead(suite)
+        bounded("encapsulated response", len(wire), overhead + MAX_MESSAGE)
+        if len(wire) < overhead:
             raise DecodeError("encapsulated response", "too short", len(wire))
         cipher, iv = response_cipher(suite, enc, secret.expose(), wire[:size])
         secret.wipe()
@@ -148,6 +147,6 @@ class OutgoingStream(ExchangeStep[Sender]):
         is a :class:`UsageError`, which doesn't spend the step.
         """
         look = self._look()
-        receiver = ResponseReceiver(look.suite, look.enc, look.response_secret(), max_chunk=max_chunk)
+        receiver = ResponseReceiver(look.suite, look.enc, Secret(look.response_secret()), max_chunk=max_chunk)
         begun = self._take()
         return MessageSender(begun.header + begun.enc, Seal.request(begun.context)), receiver

@@ -18,7 +18,6 @@ from privproc.ohttp._exchange import (
     OpenedRequest,
     RequestHeader,
     decapsulate,
-    nonce_size,
     request_overhead,
     response_cipher,
     sendable,
@@ -33,11 +32,15 @@ def receive(wire: bytes, *, max_request: int) -> Received:
     """An encapsulated request of at most ``max_request`` bytes, else :class:`LimitError`; :class:`DecodeError` when it
     is shorter than its header.
     """
+    header = _header(wire, max_request)
+    return Received(_Received(header, wire), header)
+
+
+def _header(wire: bytes, max_request: int) -> RequestHeader:
     bounded("encapsulated request", len(wire), max_request)
     if len(wire) < HEADER.size:
         raise DecodeError("encapsulated request", "shorter than its header", len(wire))
-    header = RequestHeader.decode(wire[: HEADER.size])
-    return Received(_Received(header, wire), header)
+    return RequestHeader.decode(wire[: HEADER.size])
 
 
 class _Received(NamedTuple):
@@ -68,15 +71,18 @@ class Received(Step[_Received]):
         whatever HPKE refuses. To the peer, ``problem_for`` makes all but the third look alike. The key of another
         header is a :class:`UsageError`.
         """
-        header, wire = self._take()
-        found, suite = header.match(key, at=at)
-        if len(wire) < request_overhead(suite):
-            raise DecodeError("encapsulated request", "too short", len(wire))
-        start = HEADER.size + suite.kem.Nenc
-        exchange = decapsulate(Mode.SINGLE, header, wire[HEADER.size : start], found, suite)
-        # Any buffer will do for the cipher; the view spares a copy of the body.
-        message = exchange.context.open(memoryview(wire)[start:])
-        return message, Responder(exchange, until=found.not_after)
+        return _open(*self._take(), key, at=at)
+
+
+def _open(header: RequestHeader, wire: bytes, key: GatewayKey | None, *, at: int) -> tuple[bytes, Responder]:
+    found, suite = header.match(key, at=at)
+    if len(wire) < request_overhead(suite):
+        raise DecodeError("encapsulated request", "too short", len(wire))
+    start = HEADER.size + suite.kem.Nenc
+    exchange = decapsulate(Mode.SINGLE, header, wire[HEADER.size : start], found, suite)
+    # Any buffer will do for the cipher; the view spares a copy of the body.
+    message = exchange.context.open(memoryview(wire)[start:])
+    return message, Responder(exchange, until=found.not_after)
 
 
 class Gateway:
@@ -96,8 +102,8 @@ class Gateway:
 
     def open(self, wire: bytes, *, at: int) -> tuple[bytes, Responder]:
         """:func:`receive` and :meth:`Received.open` with the ring's key; raises what they raise."""
-        received = receive(wire, max_request=self._max_request)
-        return received.open(self._key(received.header), at=at)
+        header = _header(wire, self._max_request)
+        return _open(header, wire, self._key(header), at=at)
 
     def accept(self, receiver: RequestReceiver, *, at: int) -> list[RequestEvent]:
         """:meth:`RequestReceiver.accept` with the ring's key, as the answer to a :class:`RequestHeader` event.
@@ -126,10 +132,10 @@ class Responder(OpenedRequest):
         A message over :data:`MAX_MESSAGE` bytes is a :class:`UsageError` that doesn't spend the step, so that the
         client can still get an answer.
         """
-        return self._derand_seal(message, os.urandom(nonce_size(self.suite.aead)))
+        return self._derand_seal(message, os.urandom(self.suite.aead.longer))
 
     def _derand_seal(self, message: bytes, nonce: bytes) -> bytes:
         sendable(message)
         state = self._take()
-        cipher, iv = response_cipher(state.suite, state.enc, state.response_secret().expose(), nonce)
+        cipher, iv = response_cipher(state.suite, state.enc, state.response_secret(), nonce)
         return nonce + cipher.encrypt(iv, message, None)

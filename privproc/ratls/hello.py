@@ -11,9 +11,10 @@ draft-ietf-tls-ecdhe-mlkem).
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from privproc.errors import DecodeError, PolicyError, UnsupportedError
 from privproc.wire import Reader, bounded
@@ -27,6 +28,8 @@ __all__ = [
     "check_client_hello",
     "check_server_hello",
 ]
+
+T = TypeVar("T")
 
 
 class Group(IntEnum):
@@ -98,7 +101,7 @@ class ClientHello:
         message.finish()
         random = _opening(body)
         session_id = body.vector(1, 0, 32)
-        suites = _uint16s(body.sub(2, 2))
+        suites = _uint16s(body, body.vector(2, 2))
         if body.vector(1) != b"\0":
             raise body.fail("compression offered")
         extensions = _extensions(body, 8)
@@ -109,7 +112,7 @@ class ClientHello:
             suites=suites,
             versions=_listed(extensions, _SUPPORTED_VERSIONS, 1),
             groups=_listed(extensions, _SUPPORTED_GROUPS, 2),
-            shares=_shares(extensions),
+            shares=_extension(extensions, _KEY_SHARE, _shares) or (),
             signature_algorithms=_listed(extensions, _SIGNATURE_ALGORITHMS, 2),
             extensions=tuple(extensions),
         )
@@ -153,11 +156,12 @@ class ServerHello:
         # TLS 1.2 allows the block to be absent; the version check refuses that hello anyway.
         extensions = _extensions(body, 0) if body.left else {}
         body.finish()
-        group, size = _chosen_share(extensions, retry=random == _RETRY_RANDOM)
+        read_share = _retry_share if random == _RETRY_RANDOM else _chosen_share
+        group, size = _extension(extensions, _KEY_SHARE, read_share) or (None, 0)
         return cls(
             random=random,
             suite=suite,
-            version=_chosen_version(extensions),
+            version=_extension(extensions, _SUPPORTED_VERSIONS, Reader.u16),
             group=group,
             share_size=size,
             extensions=tuple(extensions),
@@ -240,41 +244,38 @@ def _opening(body: Reader) -> bytes:
     return body.take(32)
 
 
-def _extensions(body: Reader, at_least: int) -> dict[int, Reader]:
-    """Extensions by type, each with a reader over its data; one type twice is refused (RFC 8446 §4.2)."""
+def _extensions(body: Reader, at_least: int) -> dict[int, bytes]:
+    """Extensions by type; one type twice is refused (RFC 8446 §4.2)."""
     block = body.sub(2, at_least)
-    found: dict[int, Reader] = {}
+    found: dict[int, bytes] = {}
     while block.left:
         kind = block.u16()
         if kind in found:
             raise block.fail("an extension twice")
-        found[kind] = block.sub(2)
+        found[kind] = block.vector(2)
     return found
 
 
-def _uint16s(reader: Reader) -> tuple[int, ...]:
-    if reader.left % 2:
+def _uint16s(reader: Reader, data: bytes) -> tuple[int, ...]:
+    if len(data) % 2:
         raise reader.fail("half a uint16")
-    return struct.unpack(f">{reader.left // 2}H", reader.rest())
+    return struct.unpack(f">{len(data) // 2}H", data)
 
 
-def _listed(extensions: dict[int, Reader], kind: int, width: int) -> tuple[int, ...]:
-    """The uint16 list that is all of an extension: supported_versions<2..254>, named_group_list<2..2^16-1>."""
+def _extension(extensions: dict[int, bytes], kind: int, read: Callable[[Reader], T]) -> T | None:
+    """What ``read`` makes of an extension, which it must consume; ``None`` where there is none."""
     data = extensions.get(kind)
-    if data is None:
-        return ()
-    values = _uint16s(data.sub(width, 2))
-    data.finish()
-    return values
+    return None if data is None else Reader.all(data, f"extension {kind} of a hello", read)
 
 
-def _shares(extensions: dict[int, Reader]) -> tuple[tuple[int, int], ...]:
+def _listed(extensions: dict[int, bytes], kind: int, width: int) -> tuple[int, ...]:
+    """The uint16 list that is all of an extension: supported_versions<2..254>, named_group_list<2..2^16-1>."""
+    return _extension(extensions, kind, lambda reader: _uint16s(reader, reader.vector(width, 2))) or ()
+
+
+def _shares(reader: Reader) -> tuple[tuple[int, int], ...]:
     """KeyShareClientHello (RFC 8446 §4.2.8): ``KeyShareEntry client_shares<0..2^16-1>``, no group twice."""
-    data = extensions.get(_KEY_SHARE)
-    if data is None:
-        return ()
-    entries = data.sub(2)
-    data.finish()
+    entries = reader.sub(2)
     found: dict[int, int] = {}
     while entries.left:
         group = entries.u16()
@@ -284,24 +285,14 @@ def _shares(extensions: dict[int, Reader]) -> tuple[tuple[int, int], ...]:
     return tuple(found.items())
 
 
-def _chosen_version(extensions: dict[int, Reader]) -> int | None:
-    data = extensions.get(_SUPPORTED_VERSIONS)
-    if data is None:
-        return None
-    version = data.u16()
-    data.finish()
-    return version
+def _chosen_share(reader: Reader) -> tuple[int, int]:
+    """KeyShareServerHello: ``group || key_exchange<1..2^16-1>``."""
+    return reader.u16(), len(reader.vector(2, 1))
 
 
-def _chosen_share(extensions: dict[int, Reader], *, retry: bool) -> tuple[int | None, int]:
-    """KeyShareServerHello ``group || key_exchange<1..2^16-1>``; a HelloRetryRequest has the group alone."""
-    data = extensions.get(_KEY_SHARE)
-    if data is None:
-        return None, 0
-    group = data.u16()
-    size = 0 if retry else len(data.vector(2, 1))
-    data.finish()
-    return group, size
+def _retry_share(reader: Reader) -> tuple[int, int]:
+    """KeyShareHelloRetryRequest: the group alone."""
+    return reader.u16(), 0
 
 
 def _check_size(what: str, size: int, expected: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from privproc import cose, ledger, ratls
@@ -44,6 +44,7 @@ _SERVICE = {"role", "log", "namespace", "version", "policy"}
 _LIMIT = 16
 _PACKAGE_LIMIT = 1 << 17
 _NAME_LIMIT = 128  # so that Open and the first request hold the longest names
+_NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _SIZES = (1 << 12, 1 << 16)
 _AUTHORITY = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 
@@ -87,8 +88,11 @@ class Contents:
     down: int
     services: tuple[Service, ...]
     checkpoints: tuple[Checkpoint, ...]
+    challenge: TokenChallenge = field(init=False, repr=False, compare=False)
+    """The only challenge that tokens are made for: the same for every device of the epoch."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "challenge", TokenChallenge(BLIND_RSA, self.issuer, b"", (self.gateway,)))
         if len(self.keys.entries) != 1 or len(self.tokens.token_keys) != 1:
             raise PolicyError("directory: exactly one gateway key and one issuer key per epoch")
         if self.token_key.token_type != BLIND_RSA:
@@ -144,11 +148,6 @@ class Contents:
                 "checkpoints": checkpoints,
             }
         )
-
-    @property
-    def challenge(self) -> TokenChallenge:
-        """The only challenge that tokens are made for: the same for every device of the epoch."""
-        return TokenChallenge(BLIND_RSA, self.issuer, b"", (self.gateway,))
 
     @property
     def token_key(self) -> TokenKey:
@@ -370,11 +369,7 @@ def _bytes(fields: Mapping[int | str, cose.Value], key: str) -> bytes:
 
 def _name(fields: Mapping[int | str, cose.Value], key: str) -> str:
     value = fields[key]
-    if (
-        not isinstance(value, str)
-        or not 1 <= len(value) <= _NAME_LIMIT
-        or not all("!" <= char <= "~" for char in value)
-    ):
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise DecodeError("directory", f"{key} is not a name in visible ASCII")
     return value
 

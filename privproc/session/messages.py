@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,6 +30,7 @@ OPEN_SIZE = 2048
 """Every Open has this many bytes, by its padding field: room for a ClientHello with an ML-KEM-768 share."""
 
 _NAME_LIMIT = 255
+_NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _ITEMS_LIMIT = 16
 _PART_LIMIT = 1 << 18
 _RECORDS_LIMIT = 1 << 24
@@ -41,14 +43,14 @@ class EvidenceFormat(IntEnum):
 
 
 def _text(reader: Reader) -> str:
-    data = reader.vector(4, 1, _NAME_LIMIT)
-    if not all(0x21 <= byte <= 0x7E for byte in data):
+    text = reader.vector(4, 1, _NAME_LIMIT).decode("latin-1")
+    if not _NAME.fullmatch(text):
         raise reader.fail("names are visible ASCII")
-    return data.decode("ascii")
+    return text
 
 
 def _name(text: str) -> bytes:
-    if not 1 <= len(text) <= _NAME_LIMIT or not all("!" <= char <= "~" for char in text):
+    if not _NAME.fullmatch(text):
         raise UsageError(f"a name has 1 to {_NAME_LIMIT} characters of visible ASCII")
     return text.encode("ascii")
 
@@ -133,7 +135,7 @@ class Open:
         )
         client_hello = reader.vector(4, 1, _PART_LIMIT)
         padding = reader.vector(4)
-        if any(padding):
+        if padding != bytes(len(padding)):
             raise reader.fail("padding is not zero")
         if reader.offset != cls.SIZE:
             raise reader.fail(f"{reader.offset} bytes instead of {cls.SIZE}")

@@ -354,14 +354,12 @@ def report_calls() -> list[Call]:
 
 
 def chain_calls() -> list[Call]:
-    """ARK (pinned by its SHA-256, so it needs no signature and its key is known), ASK, VCEK: AMD 57230."""
+    """VCEK: AMD 57230. ARK and ASK are those of all chips of a product line, and remembered from one to the next."""
     curve = ec.SECP384R1()
     point = ec.generate_private_key(curve).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     load = functools.partial(ec.EllipticCurvePublicKey.from_encoded_point, curve, point)
     return [
-        hashes(1, "sha256", 1600, "the pin of the ARK certificate"),
-        rsa_pss_verify(2, 4096, 1100, "AMD 57230: ASK by ARK, VCEK by ASK"),
-        rsa_load(1, 4096, "AMD 57230: the ASK's key"),
+        rsa_pss_verify(1, 4096, 1100, "AMD 57230: VCEK by ASK"),
         Call(1, "EllipticCurvePublicKey.from_encoded_point", "AMD 57230: the VCEK's key", load),
     ]
 

@@ -6,7 +6,7 @@ from privproc import chunks, hkdf, trust
 from privproc.hpke import PrivateKey, Suite
 from privproc.keyconfig import GatewayKey, KeyConfig, KeyConfigs, KeyRing, select
 from privproc.ohttp import Gateway
-from privproc.ohttp._exchange import HEADER, Mode, nonce_size, request_info
+from privproc.ohttp._exchange import HEADER, Mode, request_info
 from privproc.ohttp.client import _derand_begin, begin
 from privproc.secret import Secret
 
@@ -34,7 +34,7 @@ def run(case):
     assert request_info(Mode.SINGLE, header) == case.hex("info")
     outgoing = _derand_begin(selection, ephemeral)
     assert outgoing.enc == case.hex("pkE")
-    secret = outgoing._look().response_secret().expose()
+    secret = outgoing._look().response_secret()
     assert case["response_label"].encode() == Mode.SINGLE.response_label
     assert secret == case.hex("secret")
     wire, pending = outgoing.seal(case.hex("request"))
@@ -45,9 +45,9 @@ def run(case):
     message, responder = gateway.open(case.hex("encapsulated_request"), at=0)
     assert message == case.hex("request")
     assert responder.key_config == case.hex("key_config")
-    assert responder._look().response_secret().expose() == secret
+    assert responder._look().response_secret() == secret
     nonce = case.hex("response_nonce")
-    assert len(nonce) == nonce_size(suite.aead)
+    assert len(nonce) == suite.aead.longer
     assert responder._derand_seal(case.hex("response"), nonce) == case.hex("encapsulated_response")
 
     # The response's key schedule.

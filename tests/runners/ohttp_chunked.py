@@ -6,7 +6,7 @@ from privproc import chunks, hkdf, trust
 from privproc.hpke import PrivateKey, Suite
 from privproc.keyconfig import GatewayKey, KeyConfig, KeyConfigs, select
 from privproc.ohttp import MessageData, MessageEnd, Mode, RequestHeader, RequestOpened, RequestReceiver, begin_chunked
-from privproc.ohttp._exchange import nonce_size, request_info
+from privproc.ohttp._exchange import request_info
 from privproc.ohttp.client import _derand_begin_chunked
 from privproc.secret import Secret
 
@@ -36,7 +36,7 @@ def run(case):
     assert request_info(Mode.CHUNKED, header.encode()) == case.hex("info")
     outgoing = _derand_begin_chunked(selection, ephemeral)
     assert outgoing.enc == case.hex("pkE")
-    secret = outgoing._look().response_secret().expose()
+    secret = outgoing._look().response_secret()
     assert case["response_label"].encode() == Mode.CHUNKED.response_label
     assert secret == case.hex("secret")
     sender, receiver = outgoing.stream()
@@ -53,10 +53,10 @@ def run(case):
     opened, *events = gateway.accept(key, at=0) + gateway.receive_end()
     assert isinstance(opened, RequestOpened)
     assert opened.responder.key_config == case.hex("key_config")
-    assert opened.responder._look().response_secret().expose() == secret
+    assert opened.responder._look().response_secret() == secret
     assert events == expected(asked)
     nonce = case.hex("response_nonce")
-    assert len(nonce) == nonce_size(suite.aead)
+    assert len(nonce) == suite.aead.longer
     answer = opened.responder._derand_stream(nonce)
     framed = framed_chunks(case, "response")
     assert answer.send(answered[0]) == nonce + framed[0]

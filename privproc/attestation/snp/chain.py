@@ -11,10 +11,12 @@ them beside this, or passes roots without that line.
 from __future__ import annotations
 
 import binascii
+import functools
 import hashlib
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from privproc.attestation.certificate import MAX_CERTIFICATE, Certificate
 from privproc.attestation.der import OCTET_STRING, Element
@@ -153,18 +155,15 @@ def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) 
     ``vcek`` may be a VLEK, then ``ask`` is the ASVK. Raises :class:`UntrustedError` (root, names or profile),
     :class:`SignatureError`, :class:`ExpiredError`, :class:`DecodeError` or :class:`UnsupportedError`.
     """
-    product = roots.product_of(ark)
-    root = Certificate.decode(ark, "ARK certificate")
-    middle = Certificate.decode(ask, "ASK certificate")
+    authority = _authority(ask, ark, roots)
+    root, middle, product = authority.root, authority.middle, authority.product
     leaf = Certificate.decode(vcek, "VCEK certificate")
     signing_key = _kind(leaf, middle, product)
     chain = (root, middle, leaf)
     for certificate in chain:
         check_window(certificate.name, certificate.not_before, certificate.not_after, at=at)
-    _check_authority(middle)
     _check_leaf(leaf, product)
-    for authority, certificate in ((root, middle), (middle, leaf)):
-        certificate.check_issued(authority, authority.rsa_key())
+    leaf.check_issued(middle, authority.key)
     of_chip = signing_key is SigningKey.VCEK
     return VerifiedChain._earn(
         product=product,
@@ -177,6 +176,30 @@ def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) 
         not_after=min(certificate.not_after for certificate in chain),
         key=leaf.p384_key(),
     )
+
+
+class _Authority(NamedTuple):
+    """What issues the keys of a product line's chips: the root, and the certificate under it with its ``key``."""
+
+    product: Product
+    root: Certificate
+    middle: Certificate
+    key: rsa.RSAPublicKey
+
+
+@functools.lru_cache(maxsize=16)
+def _authority(ask: bytes, ark: bytes, roots: Roots) -> _Authority:
+    """Everything about ``ask`` and ``ark`` but their time, which every use checks for itself.
+
+    Remembered, since the outcome depends on these bytes alone and AMD has a handful of authorities for all chips. A
+    failure isn't: an exception leaves nothing in the cache.
+    """
+    product = roots.product_of(ark)
+    root = Certificate.decode(ark, "ARK certificate")
+    middle = Certificate.decode(ask, "ASK certificate")
+    _check_authority(middle)
+    middle.check_issued(root, root.rsa_key())
+    return _Authority(product, root, middle, middle.rsa_key())
 
 
 def _kind(leaf: Certificate, middle: Certificate, product: Product) -> SigningKey:
