@@ -96,12 +96,15 @@ def agree(
 def _verified(
     copies: Sequence[tuple[str, bytes]], *, signers: Signers, purpose: str, grid: Grid, at: int
 ) -> list[tuple[str, VerifiedPackage]]:
-    shown, errors = [], []
-    for name, data in copies:
+    # Sources that agree show the same bytes: one verification serves them all. One bad copy doesn't stop the others.
+    verified: dict[bytes, VerifiedPackage] = {}
+    errors: list[PeerError] = []
+    for data in {data for _, data in copies}:
         try:
-            shown.append((name, verify(data, signers=signers, purpose=purpose, grid=grid, at=at)))
-        except PeerError as error:  # one bad copy doesn't stop the others
+            verified[data] = verify(data, signers=signers, purpose=purpose, grid=grid, at=at)
+        except PeerError as error:
             errors.append(error)
+    shown = [(name, verified[data]) for name, data in copies if data in verified]
     if shown:
         return shown
     if len({type(error) for error in errors}) == 1:
