@@ -24,6 +24,7 @@ from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, rat
 from privproc._step import Step, Unique
 from privproc.attestation import snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
+from privproc.attestation.policy import CanonicalPolicy
 from privproc.errors import DecodeError, OpenError, PeerError, SpentError, UsageError
 from privproc.http import Request, Response
 from privproc.keyconfig import KeyConfig, KeyConfigs
@@ -193,12 +194,17 @@ def takes_bytes_alone(function: Any) -> bool:
     return [it.annotation for it in needed] == ["bytes"]
 
 
+def issubclass_(thing: Any, base: type) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, base)
+
+
 FOUND = {
     name.removesuffix(".decode"): function
     for name, function in METHODS.items()
     if name.rsplit(".", 1)[-1].startswith("decode") and takes_bytes_alone(function)
-}
+} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, CanonicalPolicy)}
 """Every public function named ``decode...`` that takes bytes and nothing else, with a sample or without."""
+del FOUND["attestation.policy.CanonicalPolicy"]  # abstract; its subclasses are there
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))

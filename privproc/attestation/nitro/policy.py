@@ -5,12 +5,13 @@ Every register that is named has to be there and equal: an absent one never matc
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from privproc.attestation.nitro.document import PCR_COUNT, PCR_SIZE
-from privproc.errors import DecodeError, UnsupportedError, UntrustedError, UsageError
+from privproc.attestation.policy import CanonicalPolicy
+from privproc.errors import UnsupportedError, UntrustedError, UsageError
 from privproc.tagged import tagged_hash
 from privproc.wire import Reader, Writer
 
@@ -39,7 +40,7 @@ def _present(pcrs: Mapping[int, bytes], index: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(CanonicalPolicy):
     """Everything that :func:`~privproc.attestation.nitro.appraisal.appraise` demands besides binding, log and role.
 
     ``logged_pcrs``: which registers make the logged :func:`measurement`; 0, 1 and 2 always do, 8 (the image's signer)
@@ -85,20 +86,19 @@ class Policy:
         return writer.uint(4, self.max_age).done()
 
     @classmethod
-    def decode(cls, data: bytes) -> Policy:
-        """Read an encoding; only the canonical one of a policy. Raises :class:`DecodeError` or ``UnsupportedError``."""
-        try:
-            policy = Reader.all(data, "policy", _read_policy)
-        except UsageError as error:
-            raise DecodeError("policy", str(error)) from None
-        if policy.encode() != data:
-            raise DecodeError("policy", "not the canonical encoding")
-        return policy
-
-    @property
-    def id(self) -> bytes:
-        """SHA-256 (32 bytes) of the encoding: the ``policy_id`` of privproc/1."""
-        return hashlib.sha256(self.encode()).digest()
+    def _read(cls, reader: Reader) -> Self:
+        if reader.u8() != _FORM:
+            raise UnsupportedError("policy: not one for Nitro enclaves")
+        logged = reader.u32()
+        entries = reader.sub(2)
+        pcrs = []
+        while entries.left:
+            pcrs.append((entries.u8(), entries.take(PCR_SIZE)))
+        return cls(
+            logged_pcrs=tuple(index for index in range(PCR_COUNT) if logged >> index & 1),
+            pcrs=tuple(pcrs),
+            max_age=reader.u32(),
+        )
 
     @property
     def digest(self) -> bytes:
@@ -110,18 +110,3 @@ class Policy:
         for index, value in self.pcrs:
             if _present(pcrs, index) != value:
                 raise UntrustedError(f"PCR{index} differs")
-
-
-def _read_policy(reader: Reader) -> Policy:
-    if reader.u8() != _FORM:
-        raise UnsupportedError("policy: not one for Nitro enclaves")
-    logged = reader.u32()
-    entries = reader.sub(2)
-    pcrs = []
-    while entries.left:
-        pcrs.append((entries.u8(), entries.take(PCR_SIZE)))
-    return Policy(
-        logged_pcrs=tuple(index for index in range(PCR_COUNT) if logged >> index & 1),
-        pcrs=tuple(pcrs),
-        max_age=reader.u32(),
-    )

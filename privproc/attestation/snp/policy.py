@@ -5,13 +5,13 @@ A policy has a canonical encoding; :attr:`Policy.id` is what privproc/1's ``Open
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from privproc.attestation.policy import CanonicalPolicy
 from privproc.attestation.snp.report import Product, SigningKey, Tcb
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
-from privproc.errors import DecodeError, PolicyError, UnsupportedError, UsageError
+from privproc.errors import PolicyError, UnsupportedError, UsageError
 from privproc.tagged import tagged_hash
 from privproc.wire import Reader, Writer
 
@@ -145,7 +145,7 @@ Signer = AnyChip | Chips | Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(CanonicalPolicy):
     """Everything that :func:`~privproc.attestation.snp.appraisal.appraise` demands besides binding, log and role.
 
     ``floors``: the accepted product lines, at most one floor each, at least one. ``minimum_abi`` (major, minor) is the
@@ -209,20 +209,30 @@ class Policy:
         return writer.uint(4, self.max_age).done()
 
     @classmethod
-    def decode(cls, data: bytes) -> Policy:
-        """Read an encoding; only the canonical one of a policy. Raises :class:`DecodeError` or ``UnsupportedError``."""
-        try:
-            policy = Reader.all(data, "policy", _read_policy)
-        except UsageError as error:
-            raise DecodeError("policy", str(error)) from None
-        if policy.encode() != data:
-            raise DecodeError("policy", "not the canonical encoding")
-        return policy
-
-    @property
-    def id(self) -> bytes:
-        """SHA-256 (32 bytes) of the encoding: the ``policy_id`` of privproc/1."""
-        return hashlib.sha256(self.encode()).digest()
+    def _read(cls, reader: Reader) -> Self:
+        if reader.u8() != _VERSION:
+            raise UnsupportedError("policy: version is not 1")
+        floors_reader = reader.sub(2)
+        floors = []
+        while floors_reader.left:
+            floors.append(Floor.read(floors_reader))
+        return cls(
+            floors=tuple(floors),
+            guest=GuestRules.read(reader),
+            minimum_abi=(reader.u8(), reader.u8()),
+            platform=PlatformRules.read(reader),
+            vmpl=reader.u8(),
+            host_data=reader.take(32),
+            id_block=IdBlock(
+                id_key_digest=reader.take(48),
+                author_key_digest=reader.take(48),
+                family_id=reader.take(16),
+                image_id=reader.take(16),
+                guest_svn=reader.u32(),
+            ),
+            signer=_read_signer(reader.u8(), reader.sub(2)),
+            max_age=reader.u32(),
+        )
 
     @property
     def digest(self) -> bytes:
@@ -236,32 +246,6 @@ def _signer_parts(signer: Signer) -> tuple[int, bytes]:
     if isinstance(signer, Chips):
         return 1, b"".join(bytes((len(hwid),)) + hwid for hwid in signer.hwids)
     return 2, signer.csp.encode("ascii")
-
-
-def _read_policy(reader: Reader) -> Policy:
-    if reader.u8() != _VERSION:
-        raise UnsupportedError("policy: version is not 1")
-    floors_reader = reader.sub(2)
-    floors = []
-    while floors_reader.left:
-        floors.append(Floor.read(floors_reader))
-    return Policy(
-        floors=tuple(floors),
-        guest=GuestRules.read(reader),
-        minimum_abi=(reader.u8(), reader.u8()),
-        platform=PlatformRules.read(reader),
-        vmpl=reader.u8(),
-        host_data=reader.take(32),
-        id_block=IdBlock(
-            id_key_digest=reader.take(48),
-            author_key_digest=reader.take(48),
-            family_id=reader.take(16),
-            image_id=reader.take(16),
-            guest_svn=reader.u32(),
-        ),
-        signer=_read_signer(reader.u8(), reader.sub(2)),
-        max_age=reader.u32(),
-    )
 
 
 def _read_signer(kind: int, names: Reader) -> Signer:

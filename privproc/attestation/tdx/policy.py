@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from privproc.attestation.policy import CanonicalPolicy
 from privproc.attestation.tdx.pck import Platform
 from privproc.attestation.tdx.quote import TdReport
 from privproc.attestation.tdx.rules import ConfigurationRules, DomainRules
 from privproc.attestation.tdx.tcb import Level, TcbStatus
-from privproc.errors import DecodeError, PolicyError, UnsupportedError, UsageError
+from privproc.errors import PolicyError, UnsupportedError, UsageError
 from privproc.tagged import tagged_hash
 from privproc.wire import Reader, Writer
 
@@ -184,7 +184,7 @@ _KINDS: tuple[type[AnyPlatform | Families | Processors | Platforms], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(CanonicalPolicy):
     """Everything that :func:`~privproc.attestation.tdx.appraisal.appraise` demands besides binding, log and role.
 
     ``xfam``: the processor features that a domain may use, a subset of 0x6DBE7 with bits 0 and 1. ``registers``: a
@@ -252,37 +252,21 @@ class Policy:
         return writer.uint(4, self.max_age).done()
 
     @classmethod
-    def decode(cls, data: bytes) -> Policy:
-        """Read an encoding; only the canonical one of a policy. Raises :class:`DecodeError` or ``UnsupportedError``."""
-        try:
-            policy = Reader.all(data, "policy", _read_policy)
-        except UsageError as error:
-            raise DecodeError("policy", str(error)) from None
-        if policy.encode() != data:
-            raise DecodeError("policy", "not the canonical encoding")
-        return policy
-
-    @property
-    def id(self) -> bytes:
-        """SHA-256 (32 bytes) of the encoding: the ``policy_id`` of privproc/1."""
-        return hashlib.sha256(self.encode()).digest()
-
-
-def _read_policy(reader: Reader) -> Policy:
-    if reader.u8() != _FORM:
-        raise UnsupportedError("policy: not one for TDX")
-    return Policy(
-        tcb=TcbRules.read(reader),
-        domain=DomainRules.read(reader),
-        xfam=reader.u64(),
-        registers=(_register(reader), _register(reader), _register(reader), _register(reader)),
-        mrconfigid=reader.take(48),
-        mrowner=reader.take(48),
-        mrownerconfig=reader.take(48),
-        configuration=ConfigurationRules.read(reader),
-        platforms=_read_platforms(reader),
-        max_age=reader.u32(),
-    )
+    def _read(cls, reader: Reader) -> Self:
+        if reader.u8() != _FORM:
+            raise UnsupportedError("policy: not one for TDX")
+        return cls(
+            tcb=TcbRules.read(reader),
+            domain=DomainRules.read(reader),
+            xfam=reader.u64(),
+            registers=(_register(reader), _register(reader), _register(reader), _register(reader)),
+            mrconfigid=reader.take(48),
+            mrowner=reader.take(48),
+            mrownerconfig=reader.take(48),
+            configuration=ConfigurationRules.read(reader),
+            platforms=_read_platforms(reader),
+            max_age=reader.u32(),
+        )
 
 
 def _register(reader: Reader) -> Register:
