@@ -92,6 +92,8 @@ class Mirror:
         match = _TARGET.fullmatch(target)
         if match is None or match["host"] == self.host:
             raise UsageError("a target is an https URI without fragment, on another host than the mirror")
+        if not media_type.isascii():
+            raise UsageError("a media type is ASCII")
         authority, before, after = self._parts
         encoded = "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in target.encode("ascii"))
         fields = ((b"accept", media_type.encode("ascii")),)

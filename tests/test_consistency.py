@@ -137,6 +137,10 @@ class TestTemplate:
         with pytest.raises(UsageError):
             MIRROR.ask(target, MEDIA_TYPE, at=AT)
 
+    def test_a_media_type_is_ascii(self):
+        with pytest.raises(UsageError, match="ASCII"):
+            MIRROR.ask(TARGET, "text/plain; x=é", at=AT)
+
     @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=40))
     def test_the_target_cant_leave_its_place(self, rest):
         request, _ = MIRROR.ask(f"https://gateway.example/{rest}", MEDIA_TYPE, at=AT)

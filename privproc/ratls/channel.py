@@ -18,6 +18,7 @@ from privproc._step import Unique
 from privproc.errors import DecodeError, PeerError, UsageError
 from privproc.ratls import openssl
 from privproc.secret import Secret
+from privproc.wire import bare
 
 __all__ = ["MAX_RECORDS", "TRANSITIONS", "Channel", "DataReceived", "EndOfData", "Event", "Input", "State"]
 
@@ -104,7 +105,7 @@ class Channel(Unique):
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection
         self._state = State.OPEN
-        self._error: PeerError | None = None
+        self._error: BaseException | None = None
         self._records = 0
 
     @property
@@ -181,13 +182,13 @@ class Channel(Unique):
             self._fail(openssl.translated("TLS channel", error))
 
     def _fail(self, error: PeerError) -> NoReturn:
-        self._error = error
+        self._error = bare(error)
         del self._connection  # OpenSSL erases the session's keys
         raise error from None
 
     def _check(self) -> None:
         if self._error is not None:
-            raise self._error.with_traceback(None)  # else each call would add its frames
+            raise bare(self._error)
 
     def _move(self, happened: Input) -> State:
         self._check()
