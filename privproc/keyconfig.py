@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from privproc.errors import UnsupportedError, UsageError
-from privproc.hpke import Aead, Decapsulator, Kem, PublicKey, Suite
+from privproc.hpke import Decapsulator, Kem, PublicKey, Suite
 from privproc.trust import Earned
 from privproc.wire import Reader, Writer, bounded
 
@@ -54,18 +54,25 @@ class KeyConfig:
           HPKE Symmetric Algorithms (32) ...,
         }
 
-    ``suites`` are the pairs (KDF, AEAD) as they came, unknown ones included. The encoding is canonical.
+    ``suites`` are the pairs (KDF, AEAD) as they came, unknown ones included. The encoding is canonical. Raises
+    :class:`UsageError` for what doesn't fit it.
     """
 
     key_id: int
     public_key: PublicKey
     suites: tuple[tuple[int, int], ...]
+    _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.key_id <= 0xFF:
             raise UsageError("a key identifier is 0 to 255")
         if not 1 <= len(self.suites) <= 0xFFFC // 4:
             raise UsageError("a key configuration has 1 to 16383 symmetric algorithms")
+        writer = Writer().uint(1, self.key_id).uint(2, self.kem).raw(self.public_key.encode())
+        writer.uint(2, 4 * len(self.suites))
+        for kdf, aead in self.suites:
+            writer.uint(2, kdf).uint(2, aead)
+        object.__setattr__(self, "_encoded", writer.done())  # once: each exchange is bound to it
 
     @property
     def kem(self) -> Kem:
@@ -93,12 +100,8 @@ class KeyConfig:
         return cls(key_id, public_key, tuple((kdf, aead) for kdf, aead in PAIR.iter_unpack(pairs)))
 
     def encode(self) -> bytes:
-        """The encoding without a length prefix. Raises :class:`UsageError` for an algorithm that isn't a uint16."""
-        writer = Writer().uint(1, self.key_id).uint(2, self.kem).raw(self.public_key.encode())
-        writer.uint(2, 4 * len(self.suites))
-        for kdf, aead in self.suites:
-            writer.uint(2, kdf).uint(2, aead)
-        return writer.done()
+        """The encoding without a length prefix."""
+        return self._encoded
 
 
 KEMS: Mapping[int, Kem] = {kem.value: kem for kem in Kem}
@@ -201,8 +204,9 @@ def select(configs: KeyConfigs, preference: Sequence[Suite]) -> Selection:
     if not preference:
         raise UsageError("no suite to select")
     _check_for_ohttp(preference)
+    offered = configs.configs
     for suite in preference:
-        for config in configs.configs:
+        for config in offered:
             if config.kem == suite.kem and (suite.kdf, suite.aead) in config.suites:
                 return Selection._earn(config=config, suite=suite)
     raise UnsupportedError("no key configuration fits the suites in use")
@@ -210,7 +214,7 @@ def select(configs: KeyConfigs, preference: Sequence[Suite]) -> Selection:
 
 def _check_for_ohttp(suites: Sequence[Suite]) -> None:
     for suite in suites:
-        if not suite.kdf.two_stage or suite.aead is Aead.EXPORT_ONLY:
+        if not suite.kdf.two_stage or not suite.aead.Nk:
             raise UsageError(f"OHTTP has no response with {suite.kdf.name} and {suite.aead.name}")
 
 

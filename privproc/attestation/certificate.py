@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from privproc.attestation.der import BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, Element
 from privproc.errors import DecodeError, SignatureError, UnsupportedError, UntrustedError
 
-__all__ = ["MAX_CERTIFICATE", "AuthorityKey", "Certificate", "Extension", "check_signature", "read_time"]
+__all__ = ["MAX_CERTIFICATE", "AuthorityKey", "Certificate", "check_signature", "read_time"]
 
 AuthorityKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 """What signs certificates: RSA-4096, P-256 or P-384."""
@@ -61,6 +61,7 @@ _MAX_PATH = 0xFF
 _VERSION = 0xA0
 _EXTENSIONS = 0xA3
 _VERSION_3 = b"\x02\x01\x02"
+_EXTENSION = ([OID, OCTET_STRING], [OID, BOOLEAN, OCTET_STRING])
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 _COMMON_NAME = bytes.fromhex("550403")
@@ -69,20 +70,13 @@ _PRINTABLE_STRING = 0x13
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
-    """One extension: ``oid`` is the content of its OBJECT IDENTIFIER, ``value`` that of its OCTET STRING."""
-
-    oid: bytes
-    critical: bool
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Certificate:
     """``Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }``, version 3.
 
     ``algorithm``, ``issuer``, ``subject`` and ``spki`` are whole DER elements, ``serial`` is the content of its
     INTEGER. ``not_before`` is the first second of validity and ``not_after`` the first second past it (Unix).
+    ``extensions`` are the contents of their OCTET STRINGs by those of their OBJECT IDENTIFIERs, ``critical`` the
+    identifiers of those that are.
     """
 
     name: str
@@ -96,7 +90,8 @@ class Certificate:
     common_name: str
     not_before: int
     not_after: int
-    extensions: dict[bytes, Extension] = field(repr=False)
+    extensions: dict[bytes, bytes] = field(repr=False)
+    critical: frozenset[bytes] = field(repr=False)
 
     @classmethod
     def decode(cls, data: bytes, name: str) -> Certificate:
@@ -119,6 +114,7 @@ class Certificate:
         if algorithm.raw not in _ALGORITHMS:
             raise UnsupportedError(f"{name}: signature algorithm")
         not_before, not_after = _validity(validity)
+        values, critical = _extensions(extensions)
         return cls(
             name=name,
             tbs=tbs.raw,
@@ -131,7 +127,8 @@ class Certificate:
             common_name=_common_name(subject),
             not_before=not_before,
             not_after=not_after,
-            extensions=_extensions(extensions),
+            extensions=values,
+            critical=critical,
         )
 
     def rsa_key(self) -> rsa.RSAPublicKey:
@@ -193,13 +190,12 @@ class Certificate:
 
     def _constraints(self) -> tuple[bool, int]:
         """Whether this is an authority, and how many authorities may follow. Refuses unknown critical extensions."""
-        known = (_BASIC_CONSTRAINTS, _KEY_USAGE)
-        if any(e.critical for oid, e in self.extensions.items() if oid not in known):
+        if self.critical - {_BASIC_CONSTRAINTS, _KEY_USAGE}:
             raise UntrustedError(f"{self.name}: a critical extension that is not known")
-        extension = self.extensions.get(_BASIC_CONSTRAINTS)
-        if extension is None:
+        value = self.extensions.get(_BASIC_CONSTRAINTS)
+        if value is None:
             return False, 0
-        element = Element.decode(extension.value, self.name)
+        element = Element.decode(value, self.name)
         parts = element.children()
         tags = [part.tag for part in parts]
         if element.tag != SEQUENCE or tags not in ([], [BOOLEAN], [BOOLEAN, INTEGER]):
@@ -210,10 +206,10 @@ class Certificate:
 
     def _usage(self) -> int:
         """The first byte of the key usage; 0 if it isn't stated."""
-        extension = self.extensions.get(_KEY_USAGE)
-        if extension is None:
+        value = self.extensions.get(_KEY_USAGE)
+        if value is None:
             return 0
-        element = Element.decode(extension.value, self.name)
+        element = Element.decode(value, self.name)
         if element.tag != BIT_STRING or len(element.content) < 2:
             raise element.fail("not a key usage")
         return element.content[1]
@@ -272,32 +268,34 @@ def _common_name(subject: Element) -> str:
         if relative.tag != SET:
             raise relative.fail("not a relative name")
         for attribute in relative.children():
-            parts = attribute.children()
-            if attribute.tag != SEQUENCE or len(parts) != 2 or parts[0].tag != OID:
+            parts = attribute.contents()
+            if attribute.tag != SEQUENCE or len(parts) != 2 or parts[0][0] != OID:
                 raise attribute.fail("not an attribute")
-            if parts[0].content == _COMMON_NAME:
+            if parts[0][1] == _COMMON_NAME:
                 found.append(parts[1])
-    if len(found) != 1 or found[0].tag not in {_UTF8_STRING, _PRINTABLE_STRING}:
+    if len(found) != 1 or found[0][0] not in {_UTF8_STRING, _PRINTABLE_STRING}:
         raise subject.fail("not one common name")
     try:
-        return found[0].content.decode("ascii")
+        return found[0][1].decode("ascii")
     except UnicodeDecodeError:
         raise subject.fail("common name is not ASCII") from None
 
 
-def _extensions(element: Element) -> dict[bytes, Extension]:
+def _extensions(element: Element) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The values by the content of their OBJECT IDENTIFIERs, and which of those are critical."""
     (sequence,) = element.fields(SEQUENCE)
-    found: dict[bytes, Extension] = {}
+    values: dict[bytes, bytes] = {}
+    critical = set()
     for item in sequence.children():
-        parts = item.children()
-        tags = [part.tag for part in parts]
-        critical = tags == [OID, BOOLEAN, OCTET_STRING]
-        if item.tag != SEQUENCE or not (critical or tags == [OID, OCTET_STRING]):
+        parts = item.contents()
+        if item.tag != SEQUENCE or [tag for tag, _ in parts] not in _EXTENSION:
             raise item.fail("not an extension")
-        if critical and parts[1].content != b"\xff":
-            raise item.fail("a false or malformed critical flag")
-        oid = parts[0].content
-        if oid in found:
+        oid = parts[0][1]
+        if oid in values:
             raise item.fail("extension twice")
-        found[oid] = Extension(oid, critical, parts[-1].content)
-    return found
+        if len(parts) == 3:
+            if parts[1][1] != b"\xff":
+                raise item.fail("a false or malformed critical flag")
+            critical.add(oid)
+        values[oid] = parts[-1][1]
+    return values, frozenset(critical)

@@ -22,7 +22,7 @@ ENUMERATED = 0x0A
 SEQUENCE = 0x30
 SET = 0x31
 
-_element = tuple.__new__  # half the time of a named tuple's own
+_new = tuple.__new__  # half the time of a named tuple's own
 _MULTI_BYTE_TAG = 0x1F
 _LONG_FORM = 0x80
 _LENGTH_BYTES = 3
@@ -41,10 +41,10 @@ class Element(NamedTuple):
     @classmethod
     def decode(cls, data: bytes, what: str) -> Element:
         """The one element that ``data`` consists of. Raises :class:`DecodeError`."""
-        element = _read(data, what, 0, len(data))
-        if element.end != len(data):
-            raise DecodeError(what, f"{len(data) - element.end} trailing bytes", element.end)
-        return element
+        tag, body, end = _head(data, what, 0, len(data))
+        if end != len(data):
+            raise DecodeError(what, f"{len(data) - end} trailing bytes", end)
+        return _new(cls, (data, what, tag, 0, body, end))
 
     @property
     def content(self) -> bytes:
@@ -65,9 +65,18 @@ class Element(NamedTuple):
         data, what, _, _, at, end = self
         found = []
         while at < end:
-            element = _read(data, what, at, end)
-            found.append(element)
-            at = element[5]
+            tag, body, stop = _head(data, what, at, end)
+            found.append(_new(Element, (data, what, tag, at, body, stop)))
+            at = stop
+        return found
+
+    def contents(self) -> list[tuple[int, bytes]]:
+        """Tag and content of each of :meth:`children`."""
+        data, what, _, _, at, end = self
+        found = []
+        while at < end:
+            tag, body, at = _head(data, what, at, end)
+            found.append((tag, data[body:at]))
         return found
 
     def pairs(self) -> dict[bytes, Element]:
@@ -80,14 +89,14 @@ class Element(NamedTuple):
             raise self.fail("not a sequence")
         found: dict[bytes, Element] = {}
         while at < end:
-            item = _read(data, what, at, end)
-            _, _, tag, _, body, at = item
-            _, _, kind, _, start, middle = _read(data, what, body, at)
-            value = _read(data, what, middle, at)
-            oid = data[start:middle]
-            if tag != SEQUENCE or kind != OID or value[5] != at or oid in found:
-                raise item.fail("not an identifier, of its own, and a value")
-            found[oid] = value
+            start = at
+            tag, body, at = _head(data, what, start, end)
+            kind, name, middle = _head(data, what, body, at)
+            value, body, last = _head(data, what, middle, at)
+            oid = data[name:middle]
+            if tag != SEQUENCE or kind != OID or last != at or oid in found:
+                raise DecodeError(what, "not an identifier, of its own, and a value", start)
+            found[oid] = _new(Element, (data, what, value, middle, body, last))
         return found
 
     def fields(self, *tags: int) -> list[Element]:
@@ -116,8 +125,10 @@ class Element(NamedTuple):
         return value
 
 
-def _read(data: bytes, what: str, start: int, end: int) -> Element:
-    """The element at ``start``, which ends at ``end`` or before. Plain indexing: a chain has hundreds of them."""
+def _head(data: bytes, what: str, start: int, end: int) -> tuple[int, int, int]:
+    """Tag, start of the content and end of the element at ``start``, which ends at ``end`` or before. Plain indexing: a
+    chain has hundreds of them.
+    """
     body = start + 2
     if body > end:
         raise DecodeError(what, "truncated", start)
@@ -135,4 +146,4 @@ def _read(data: bytes, what: str, start: int, end: int) -> Element:
             raise DecodeError(what, "length is not minimal", start)
     if size > end - body:
         raise DecodeError(what, "truncated", start)
-    return _element(Element, (data, what, tag, start, body, body + size))
+    return tag, body, body + size

@@ -20,6 +20,10 @@ class Rule(Enum):
     EITHER = 2
 
 
+_RULES = tuple(Rule)  # by value
+_CLEAR, _SET = Rule.CLEAR, Rule.SET
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """Rules for the bits of one 64-bit field: ``_places`` says which bit each field of the dataclass stands for.
@@ -39,8 +43,8 @@ class Rules:
         known = (1 << self._low) - 1
         for _, place, rule in self._named():
             known |= 1 << place
-            must_set |= (rule is Rule.SET) << place
-            must_clear |= (rule is Rule.CLEAR) << place
+            must_set |= (rule is _SET) << place
+            must_clear |= (rule is _CLEAR) << place
         object.__setattr__(self, "_must_set", must_set)
         object.__setattr__(self, "_must_clear", must_clear | ~known)
 
@@ -58,15 +62,11 @@ class Rules:
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """The rules from their encoding. Raises :class:`DecodeError`."""
-        return cls(**{name: _rule(reader) for name in cls._places})
+        chosen = reader.take(len(cls._places))
+        if max(chosen) >= len(_RULES):
+            raise reader.fail("unknown rule")
+        return cls(**{name: _RULES[value] for name, value in zip(cls._places, chosen, strict=True)})
 
     def _named(self) -> list[tuple[str, int, Rule]]:
         chosen = [(name, place, getattr(self, name)) for name, place in self._places.items()]
         return chosen + [(name, place, rule) for name, (place, rule) in self._fixed.items()]
-
-
-def _rule(reader: Reader) -> Rule:
-    try:
-        return Rule(reader.u8())
-    except ValueError:
-        raise reader.fail("unknown rule") from None

@@ -48,6 +48,10 @@ class Schedule(Protocol):
         """CombineSecrets: key, base nonce and exporter secret; ``psk`` decides on the mode."""
         ...
 
+    def exporter(self, shared: bytes, info: bytes, psk: Psk | None) -> bytes:
+        """The exporter secret alone."""
+        ...
+
     def export(self, exporter: bytes, context: bytes, length: int) -> bytes:
         """Context.Export; the caller has checked ``length``."""
         ...
@@ -95,6 +99,11 @@ class TwoStage:
         key = hmac.digest(secret, self._key + tail, name)[:key_size]
         return key, hmac.digest(secret, self._nonce + tail, name)[:nonce_size], exporter
 
+    def exporter(self, shared: bytes, info: bytes, psk: Psk | None) -> bytes:
+        """CombineSecrets_TwoStage, for who seals nothing."""
+        secret, tail = self.secret(shared, psk), self.context(info, psk) + b"\1"
+        return hmac.digest(secret, self._exporter + tail, self._hash)
+
     def export(self, exporter: bytes, context: bytes, length: int) -> bytes:
         """Context.Export_TwoStage."""
         return hkdf.expand(self._hash, exporter, length.to_bytes(2, "big") + self._export + context, length)
@@ -122,6 +131,10 @@ class OneStage:
         secret = self._derive(secrets + self._secret + context).digest(self._size)
         key_end, nonce_end = self._ends
         return secret[:key_end], secret[key_end:nonce_end], secret[nonce_end:]
+
+    def exporter(self, shared: bytes, info: bytes, psk: Psk | None) -> bytes:
+        """CombineSecrets_OneStage, which gives all at once."""
+        return self.derive(shared, info, psk)[2]
 
     def export(self, exporter: bytes, context: bytes, length: int) -> bytes:
         """Context.Export_OneStage."""

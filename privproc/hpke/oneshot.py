@@ -6,7 +6,15 @@ Each raises what the set-up and the context's method raise.
 from __future__ import annotations
 
 from privproc.hpke._schedule import Psk
-from privproc.hpke.context import setup_psk_recipient, setup_psk_sender, setup_recipient, setup_sender
+from privproc.hpke.context import (
+    _checked,
+    _receive_export,
+    _send_export,
+    setup_psk_recipient,
+    setup_psk_sender,
+    setup_recipient,
+    setup_sender,
+)
 from privproc.hpke.kem import Decapsulator, PublicKey
 from privproc.hpke.suite import Suite
 from privproc.secret import Secret
@@ -53,27 +61,25 @@ def open_psk(
 
 def send_export_base(suite: Suite, key: PublicKey, info: bytes, context: bytes, length: int) -> tuple[bytes, Secret]:
     """SendExportBase: ``enc`` (``kem.Nenc`` bytes) and the secret, ``length`` bytes."""
-    enc, sender = setup_sender(suite, key, info)
-    return enc, sender.export(context, length)
+    return _send_export(suite, key, info, None, context, length)
 
 
 def receive_export_base(
     suite: Suite, key: Decapsulator, enc: bytes, info: bytes, context: bytes, length: int
 ) -> Secret:
     """ReceiveExportBase: the secret. A wrong ``enc`` may give another one, without an error."""
-    return setup_recipient(suite, key, enc, info).export(context, length)
+    return _receive_export(suite, key, enc, info, None, context, length)
 
 
 def send_export_psk(
     suite: Suite, key: PublicKey, info: bytes, psk: Psk, context: bytes, length: int
 ) -> tuple[bytes, Secret]:
     """SendExportPSK: ``enc`` (``kem.Nenc`` bytes) and the secret, ``length`` bytes."""
-    enc, sender = setup_psk_sender(suite, key, info, psk)
-    return enc, sender.export(context, length)
+    return _send_export(suite, key, info, _checked(psk), context, length)
 
 
 def receive_export_psk(
     suite: Suite, key: Decapsulator, enc: bytes, info: bytes, psk: Psk, context: bytes, length: int
 ) -> Secret:
     """ReceiveExportPSK: the secret. A wrong ``enc`` or ``psk`` may give another one, without an error."""
-    return setup_psk_recipient(suite, key, enc, info, psk).export(context, length)
+    return _receive_export(suite, key, enc, info, _checked(psk), context, length)

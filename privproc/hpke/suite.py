@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Self
 
 from privproc.errors import UnsupportedError
@@ -20,15 +21,20 @@ class Suite:
     kem: Kem
     kdf: Kdf
     aead: Aead
+    encoded: bytes = field(init=False, repr=False, compare=False)
+    """The six bytes."""
     _schedule: Schedule = field(init=False, repr=False, compare=False)
     _cipher: Callable[[bytes], Cipher | NoCipher] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        encoded = b"".join(part.to_bytes(2, "big") for part in (self.kem, self.kdf, self.aead))
+        object.__setattr__(self, "encoded", encoded)
         object.__setattr__(self, "_schedule", schedule_of(self.kem, self.kdf, self.aead))
         cipher = _no_cipher if self.aead is Aead.EXPORT_ONLY else self.aead.cipher
         object.__setattr__(self, "_cipher", cipher)
 
     @classmethod
+    @cache
     def from_ids(cls, kem: int, kdf: int, aead: int) -> Self:
         """The suite of three received identifiers.
 

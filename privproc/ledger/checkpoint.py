@@ -52,13 +52,14 @@ _SUBTREE = b"subtree/v1\n\0"
 _MAX_SIZE = 1 << 63  # of a tree, and of a POSIX time, which must not exceed 2^63 - 1
 _DASH = "\N{EM DASH} "
 _CONTROL = bytes({*range(0x20)} - {0x0A})  # all below U+0020 but the newline
+_NOT_IN_LINE = re.compile(r"[\0-\x1f]")
 _NOT_IN_NAME = re.compile(r"[\s+\0-\x1f]")  # \s: every Unicode space
 
 
 def decode_base64(text: str, what: str) -> bytes:
     """Standard Base64 with padding (RFC 4648 §4), in its one form. Raises :class:`DecodeError`."""
     try:
-        data = base64.b64decode(text, validate=True)
+        data = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         raise DecodeError(what, "not Base64") from None
     if binascii.b2a_base64(data, newline=False).decode() != text:
@@ -106,6 +107,9 @@ class NoteKey:
         digest = hashlib.sha256(name + b"\n" + bytes([self.kind]) + self.public).digest()
         object.__setattr__(self, "key_id", digest[:4])
         object.__setattr__(self, "_key", _load(self.kind, self.public))
+
+    def __hash__(self) -> int:
+        return hash(self.public)  # bytes keep theirs: each proof looks every witness up
 
     @classmethod
     def parse(cls, vkey: str) -> Self:
@@ -314,7 +318,7 @@ class Checkpoint:
         if not 0 <= self.size < _MAX_SIZE or len(self.root) != 32:
             raise UsageError("a checkpoint has a size of 0 to 2^63 - 1 and a root of 32 bytes")
         lines = (self.origin, *self.extensions)
-        if len(lines) > _MAX_EXTENSIONS + 1 or any(not line or any(c < " " for c in line) for line in lines):
+        if len(lines) > _MAX_EXTENSIONS + 1 or any(not line or _NOT_IN_LINE.search(line) for line in lines):
             raise UsageError("a checkpoint's origin and its up to 16 extensions are lines that aren't empty")
 
     @classmethod

@@ -206,11 +206,11 @@ def _witnessed(note: Note, log: LogPolicy, at: int) -> int:
     """The latest time by which the quorum had cosigned, with one time for each witness."""
     # A time of 0 makes no statement about the newest tree (tlog-cosignature): it has no age and doesn't count.
     each = {key: times for key in log.quorum.keys if (times := [time for time in note.cosigned(key) if time])}
-    if log.quorum.since({key: max(times) for key, times in each.items()}) is None:
-        raise UntrustedError(f"checkpoint: {len(each)} witnesses are no quorum")
     # A witness counts by its newest time that isn't in the future: one with a wrong clock neither helps nor harms.
     past = {key: max(known) for key, times in each.items() if (known := [time for time in times if time <= at + SKEW])}
     since = log.quorum.since(past)
-    if since is None:
-        raise ExpiredError("checkpoint: cosigned in the future")
-    return since
+    if since is not None:
+        return since
+    if log.quorum.since({key: max(times) for key, times in each.items()}) is None:
+        raise UntrustedError(f"checkpoint: {len(each)} witnesses are no quorum")
+    raise ExpiredError("checkpoint: cosigned in the future")

@@ -49,9 +49,7 @@ class Announcement:
 
     def encode(self) -> bytes:
         """The bytes that go into ``pre``."""
-        writer = Writer()
-        for identifier in (self.suite.kem, self.suite.kdf, self.suite.aead):
-            writer.uint(2, identifier)
+        writer = Writer().raw(self.suite.encoded)
         return writer.vector(4, self.key.encode()).uint(4, self.max_requests).uint(4, self.lifetime).done()
 
 

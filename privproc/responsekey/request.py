@@ -35,6 +35,7 @@ EXPORTER_LENGTH = 48
 REQUEST_SIZES = (4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20)
 """Sizes (bytes) that plaintexts are filled to: what the host learns of a request's length is which of these it was."""
 
+_EXPORT = b"privproc/1 req"
 _ENC_LIMIT = 4096
 _HASH = "sha384"
 
@@ -110,16 +111,15 @@ def seal_request(context: Context, suite: hpke.Suite, key: hpke.PublicKey, reque
     ``context.exporter`` is wiped. Raises :class:`UsageError` for a request that doesn't fit the largest of
     :data:`REQUEST_SIZES`, :class:`OpenError` for a key that the KEM refuses.
     """
-    return _seal(
-        context, suite, hpke.setup_sender(suite, key, context.info), hpke.PrivateKey.generate(suite.kem), request
-    )
+    sent = hpke.send_export_base(suite, key, context.info, _EXPORT, 48)
+    return _seal(context, suite, sent, hpke.PrivateKey.generate(suite.kem), request)
 
 
 def _seal(
-    context: Context, suite: hpke.Suite, sender: tuple[bytes, hpke.Sender], dk: hpke.PrivateKey, request: bytes
+    context: Context, suite: hpke.Suite, sent: tuple[bytes, Secret], dk: hpke.PrivateKey, request: bytes
 ) -> tuple[bytes, Answer]:
-    enc, hpke_context = sender
-    keys = _schedule(context, suite, hpke_context.export(b"privproc/1 req", 48))
+    enc, exported = sent
+    keys = _schedule(context, suite, exported)
     head = lp(dk.public_key.encode()) + len(request).to_bytes(4, "big")
     used = len(head) + len(request)
     size = _filled(used)
@@ -136,8 +136,7 @@ def open_request(context: Context, one_time: OneTimeKey, sealed: bytes) -> tuple
     private = one_time._take()
     suite = one_time.suite
     enc, ciphertext = Reader.all(sealed, "sealed request", _read_sealed)
-    recipient = hpke.setup_recipient(suite, private, enc, context.info)
-    keys = _schedule(context, suite, recipient.export(b"privproc/1 req", 48))
+    keys = _schedule(context, suite, hpke.receive_export_base(suite, private, enc, context.info, _EXPORT, 48))
     try:
         plaintext = suite.aead.cipher(keys.key).decrypt(keys.iv, ciphertext, None)
     except InvalidTag:

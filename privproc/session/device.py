@@ -49,6 +49,9 @@ from privproc.wire import Writer, bounded
 
 __all__ = ["AnswerChannel", "Flow", "Opening", "Relay", "Reply", "Session", "adrive", "ask", "begin", "drive"]
 
+_FORMATS = tuple(map(int, FORMATS))
+_SUITES = tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in SUITES)
+
 T = TypeVar("T")
 
 Flow = Generator[Request, "tuple[Response, int]", T]
@@ -117,20 +120,19 @@ def _open(service: Service, hello: bytes) -> bytes:
         role=service.role,
         log=service.log,
         namespace=service.namespace,
-        formats=tuple(map(int, FORMATS)),
+        formats=_FORMATS,
         device_required=False,
         policy_id=service.policy.id,
         nonce=os.urandom(32),
-        suites=tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in SUITES),
+        suites=_SUITES,
         client_hello=hello,
     ).encode()
 
 
 def _outer(outgoing: ohttp.Outgoing, token: Token, proof_key: ProofKey) -> bytes:
-    suite = outgoing.suite
     return transcript.outer(
         outgoing.key_config,
-        b"".join(part.to_bytes(2, "big") for part in (suite.kem, suite.kdf, suite.aead)),
+        outgoing.suite.encoded,
         outgoing.enc,
         outgoing.export(transcript.OUTER_EXPORT, 32),
         token.encode(),

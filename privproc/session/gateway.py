@@ -111,7 +111,7 @@ class Gateway:
     def open(self, wire: bytes, *, at: int) -> Exchange:
         """Decapsulate. What this raises is answered in the clear, with :meth:`reject`."""
         message, responder = self._ohttp.open(wire, at=at)
-        return Exchange(_Exchange(message, responder, self._epochs[responder.key_config], len(wire)))
+        return Exchange(message, _Exchange(responder, self._epochs[responder.key_config], len(wire)))
 
     @staticmethod
     def reject(error: PeerError) -> Response:
@@ -122,7 +122,6 @@ class Gateway:
 
 
 class _Exchange(NamedTuple):
-    message: bytes
     responder: ohttp.Responder
     epoch: Epoch
     size: int
@@ -142,29 +141,29 @@ class _Exchange(NamedTuple):
 
 
 @final
-class Exchange(Step[_Exchange]):
+class Exchange(Step[tuple[bytes, _Exchange]]):
     """A request that was decapsulated: :meth:`read` it, and :meth:`refuse` it if anything after that fails."""
 
     __slots__ = ("_answer", "_refusal")
 
-    def __init__(self, exchange: _Exchange) -> None:
-        super().__init__(exchange)
-        self._answer = exchange._replace(message=b"")
+    def __init__(self, message: bytes, exchange: _Exchange) -> None:
+        super().__init__((message, exchange))
+        self._answer = exchange
         self._refusal = exchange.epoch.contents.down
 
     def read(self, *, at: int) -> OpenRequest | ContinueRequest:
         """Parse the request; for an opening one check token and proof. Raises :class:`PeerError`."""
-        exchange = self._take()
-        if not exchange.message.startswith(_KNOWN_LENGTH):
+        message, exchange = self._take()
+        if not message.startswith(_KNOWN_LENGTH):
             raise PolicyError("a request is framed with known lengths")
-        request = bhttp.decode_request(exchange.message)
+        request = bhttp.decode_request(message)
         if (request.method, request.scheme, request.authority) != ("POST", "https", exchange.epoch.contents.gateway):
             raise UntrustedError("not a request to this gateway")
         if request.path == OPEN_PATH:
             return _open_request(exchange, request, at)
         if request.path == CONTINUE_PATH:
             self._refusal = ANSWER_SIZES[0]
-            return ContinueRequest(self._answer, Continue.decode(request.content))
+            return ContinueRequest(exchange, Continue.decode(request.content))
         raise UntrustedError("not a path of this gateway")
 
     def refuse(self) -> bytes:
@@ -179,10 +178,9 @@ def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest
     token = Token.from_authorization(_required(request.fields, b"authorization"))
     redeemed = epoch.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
     pop, proof = _read_proof(_required(request.fields, PROOF_FIELD))
-    suite = responder.suite
     outer = transcript.outer(
         responder.key_config,
-        b"".join(part.to_bytes(2, "big") for part in (suite.kem, suite.kdf, suite.aead)),
+        responder.suite.encoded,
         responder.enc,
         responder.export(transcript.OUTER_EXPORT, 32),
         token.encode(),
@@ -191,7 +189,7 @@ def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest
     th1 = transcript.opened(epoch.package, outer, request.content)
     verify_possession(pop, redeemed.token.nonce, th1, proof)
     forward = Forward(epoch.package, outer, request.content)
-    return OpenRequest(exchange._replace(message=b""), forward, redeemed.spend_key)
+    return OpenRequest(exchange, forward, redeemed.spend_key)
 
 
 def _required(fields: Fields, name: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -78,10 +79,10 @@ def _write_items(writer: Writer, items: Iterable[bytes], at_least: int) -> None:
 
 
 def _uint16s(*values: int) -> bytes:
-    writer = Writer()
-    for value in values:
-        writer.uint(2, value)
-    return writer.done()
+    try:
+        return struct.pack(f">{len(values)}H", *values)
+    except struct.error:
+        raise UsageError(f"{values} are not all uint16") from None
 
 
 @dataclass(frozen=True, slots=True)

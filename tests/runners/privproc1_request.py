@@ -64,7 +64,9 @@ def by_library(case, suite: hpke.Suite, one_time: OneTimeKey) -> None:
     assert tuple(keys) == (case.hex("prk"), case.hex("key"), case.hex("iv"))
     dk = hpke.PrivateKey.decode(suite.kem, Secret(case.hex("dk_secret")))
     public = one_time.public_key
-    wire, answer = request._seal(context(case), suite, sender(case, suite, public, at.info), dk, case.hex("request"))
+    enc, hpke_context = sender(case, suite, public, at.info)
+    sent = enc, hpke_context.export(b"privproc/1 req", 48)
+    wire, answer = request._seal(context(case), suite, sent, dk, case.hex("request"))
     assert wire == case.hex("sealed")
     opened, sealer = open_request(context(case), one_time, wire)
     assert opened == case.hex("request")

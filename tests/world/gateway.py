@@ -34,7 +34,7 @@ class GatewayServer:
         except PeerError as error:
             self.refusals.append(error)
             return self.gateway.reject(error)
-        self.wire.see("gateway", exchange._look().message)
+        self.wire.see("gateway", exchange._look()[0])
         try:
             message = exchange.read(at=at)
             sealed = self.begin(message, at) if isinstance(message, OpenRequest) else self.go_on(message, at)

@@ -212,16 +212,15 @@ def _kind(leaf: Certificate, middle: Certificate, product: Product) -> SigningKe
 
 
 def _check_authority(middle: Certificate) -> None:
-    unknown = any(e.critical for oid, e in middle.extensions.items() if oid not in {_BASIC_CONSTRAINTS, _KEY_USAGE})
     constraints, usage = (middle.extensions.get(oid) for oid in (_BASIC_CONSTRAINTS, _KEY_USAGE))
-    if unknown or constraints is None or usage is None:
+    if middle.critical - {_BASIC_CONSTRAINTS, _KEY_USAGE} or constraints is None or usage is None:
         raise UntrustedError(f"{middle.name}: not the profile of an authority")
-    if constraints.value != _CA_PATHLEN_0 or usage.value not in _KEY_CERT_SIGN:
+    if constraints != _CA_PATHLEN_0 or usage not in _KEY_CERT_SIGN:
         raise UntrustedError(f"{middle.name}: not an authority for keys of chips")
 
 
 def _check_leaf(leaf: Certificate, product: Product) -> None:
-    if any(extension.critical for extension in leaf.extensions.values()):
+    if leaf.critical:
         raise UntrustedError(f"{leaf.name}: a critical extension that is not known")
     name = _text(leaf, _PRODUCT_NAME).partition("-")[0]  # "Milan-B0" names a stepping too
     stated = _value(leaf, _STRUCT_VERSION).unsigned(0xFF)
@@ -234,10 +233,10 @@ def _value(leaf: Certificate, oid: bytes) -> Element:
 
 
 def _raw_value(leaf: Certificate, oid: bytes) -> bytes:
-    extension = leaf.extensions.get(oid)
-    if extension is None:
+    value = leaf.extensions.get(oid)
+    if value is None:
         raise DecodeError(leaf.name, "an extension of AMD's is missing")
-    return extension.value
+    return value
 
 
 def _text(leaf: Certificate, oid: bytes) -> str:

@@ -19,15 +19,29 @@ SIGNED_SIZE = 0x2A0
 """The signature covers the bytes before this offset."""
 
 _LAYOUT = struct.Struct(
-    "<IIQ16s16sII8sQII64s48s32s48s48s32s32s8s"  # 000 version .. 180 reported TCB
-    "BBB21s64s8sBBBBBBBB8sQQ152s"  # 188 CPUID .. 200 current mitigation vector, reserved
-    "48s24s48s24s368s"  # 2A0 signature: r and s in 72 bytes each, reserved
+    "<IIQ16s16sII8sQI4x64s48s32s48s48s32s32s8s"  # 000 version .. 180 reported TCB
+    "BBB21x64s8sBBBxBBBx8sQQ152x"  # 188 CPUID .. 200 current mitigation vector, reserved
+    "48s24x48s24x368x"  # 2A0 signature: r and s in 72 bytes each, reserved
 )
-_VERSIONS = (2, 3, 5)
 _CPUID_SINCE = 3
 _MITIGATIONS_SINCE = 5
 _ECDSA_P384_SHA384 = 1
-_FLAGS_KNOWN = 0b11111
+_FLAGS, _FLAGS_KNOWN = 0x48, 0b11111
+_CPUID = (0x188, 3)
+_MITIGATIONS = (0x1F8, 16)
+_RESERVED = ((0x4C, 4), (0x18B, 21), (0x1EB, 1), (0x1EF, 1), (0x208, 152), (0x2D0, 24), (0x318, 24), (0x330, 368))
+
+
+def _reserved(*since: tuple[int, int]) -> int:
+    """The reserved bits of a report, read as one little-endian number, with the places that later versions use."""
+    bits = (0xFFFFFFFF ^ _FLAGS_KNOWN) << 8 * _FLAGS
+    for start, size in (*_RESERVED, *since):
+        bits |= ((1 << 8 * size) - 1) << 8 * start
+    return bits
+
+
+_RESERVED_IN = {2: _reserved(_CPUID, _MITIGATIONS), 3: _reserved(_MITIGATIONS), 5: _reserved()}
+"""By version, of those that are read."""
 _PARTS = ("fmc", "bootloader", "tee", "snp", "microcode")
 
 
@@ -189,32 +203,18 @@ class Report:
             raise DecodeError("SNP report", f"{len(data)} bytes instead of {REPORT_SIZE}", min(len(data), REPORT_SIZE))
         (
             version, guest_svn, policy, family_id, image_id, vmpl, algorithm, current_tcb, platform_info, flags,
-            reserved_4c, report_data, measurement, host_data, id_key_digest, author_key_digest, report_id, report_id_ma,
-            reported_tcb, family, model, stepping, reserved_18b, chip_id, committed_tcb, build, minor, major,
-            reserved_1eb, committed_build, committed_minor, committed_major, reserved_1ef, launch_tcb,
-            launch_mitigations, current_mitigations, reserved_208, r, r_top, s, s_top, reserved_330,
+            report_data, measurement, host_data, id_key_digest, author_key_digest, report_id, report_id_ma,
+            reported_tcb, family, model, stepping, chip_id, committed_tcb, build, minor, major, committed_build,
+            committed_minor, committed_major, launch_tcb, launch_mitigations, current_mitigations, r, s,
         ) = _LAYOUT.unpack(data)  # fmt: skip
-        if version not in _VERSIONS:
+        if version not in _RESERVED_IN:
             raise UnsupportedError("SNP report: version is not 2, 3 or 5")
         if algorithm != _ECDSA_P384_SHA384:
             raise UnsupportedError("SNP report: signature algorithm is not ECDSA P-384 with SHA-384")
         has_cpuid = version >= _CPUID_SINCE
         has_mitigations = version >= _MITIGATIONS_SINCE
-        for offset, reserved in (
-            (0x48, flags & ~_FLAGS_KNOWN),
-            (0x4C, reserved_4c),
-            (0x188, not has_cpuid and (family or model or stepping)),
-            (0x18B, any(reserved_18b)),
-            (0x1EB, reserved_1eb),
-            (0x1EF, reserved_1ef),
-            (0x1F8, not has_mitigations and (launch_mitigations or current_mitigations)),
-            (0x208, any(reserved_208)),
-            (0x2D0, any(r_top)),
-            (0x318, any(s_top)),
-            (0x330, any(reserved_330)),
-        ):
-            if reserved:
-                raise DecodeError("SNP report", "reserved, but not zero", offset)
+        if wrong := int.from_bytes(data, "little") & _RESERVED_IN[version]:
+            raise DecodeError("SNP report", "reserved, but not zero", (wrong & -wrong).bit_length() - 1 >> 3)
         return cls(
             version=version,
             guest_svn=guest_svn,

@@ -53,10 +53,10 @@ class Platform:
     @classmethod
     def of(cls, certificate: Certificate) -> Platform:
         """Read the extension of a PCK certificate. Raises :class:`DecodeError`."""
-        extension = certificate.extensions.get(_SGX)
-        if extension is None:
+        value = certificate.extensions.get(_SGX)
+        if value is None:
             raise DecodeError(certificate.name, "no SGX extension")
-        fields = Element.decode(extension.value, certificate.name).pairs()
+        fields = Element.decode(value, certificate.name).pairs()
         tcb = _get(certificate, fields, _TCB).pairs()
         _octets(_get(certificate, tcb, _CPUSVN), 16)
         components = bytes([_get(certificate, tcb, oid).unsigned(0xFF) for oid in _COMPONENTS])
