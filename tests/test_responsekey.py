@@ -215,6 +215,12 @@ def test_the_next_key_comes_with_the_first_chunk(suite):
     assert open_request(Context(TH2, 1, sealer.th3, Secret(b"f" * 48)), following, wire)[0] == b"and then?"
 
 
+def test_the_next_key_is_of_the_same_kem():
+    _, _, sealer = exchange()
+    with pytest.raises(UsageError, match="another KEM"):
+        sealer.announce_next(OneTimeKey.generate(HYBRID).public_key)
+
+
 def plaintext_request(plaintext: bytes) -> tuple[OneTimeKey, bytes]:
     """A request of an honest device but for its plaintext."""
     from privproc.responsekey.request import _schedule

@@ -337,8 +337,31 @@ def test_an_answer_is_bounded(world: World) -> None:
     answer.receive_data(bytes(ANSWER_SIZES[-1]))
     with pytest.raises(LimitError):
         answer.receive_data(b"\0")
+    with pytest.raises(SpentError):
+        answer.receive_end()
+
+
+def test_an_answer_of_nothing_is_opened_and_refused(world: World) -> None:
+    _, answer = asked(world)
+    answer.receive_data(bytes(ANSWER_SIZES[-1]))
     with pytest.raises(OpenError):
         answer.receive_end()
+
+
+def test_an_answer_gets_one_try(world: World) -> None:
+    """A false head, a false size, and bytes after the end leave nothing to try again with."""
+    response, answer = asked(world)
+    with pytest.raises(PolicyError):
+        answer.receive(replace(response, status=500))
+    with pytest.raises(SpentError):
+        answer.receive(response)
+    response, answer = asked(world)
+    answer.receive_data(response.content[:-1])
+    with pytest.raises(PolicyError, match="padded size"):
+        answer.receive_end()
+    for late in (lambda: answer.receive_data(response.content), answer.receive_end):
+        with pytest.raises(SpentError):
+            late()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from privproc import session
 from privproc.errors import PrivprocError
-from privproc.responsekey import AnswerData
+from privproc.responsekey import AnswerData, fits
 from privproc.tagged import lp
 from tests.world.hostile import RUNS, question_left
 from tests.world.relay import ROUTE
@@ -25,6 +25,7 @@ from tests.world.world import ACCOUNT, ADDRESS, ROLE, World
 
 T = TypeVar("T")
 
+DISTINCT = 6
 PARTIES = ("issuer", "cdn", "relay", "gateway", "host", "enclave")
 
 
@@ -54,6 +55,8 @@ class Log:
 
 def request(world: World, question: bytes) -> session.Reply:
     """The honest run, step by step."""
+    for suite in session.SUITES:
+        fits(suite, len(question))  # before a token is spent on it
     log = Log(world)
     directory = log.step("fetch the key package from 3 mirrors, check signature, log, agreement", world.learn)
     token = log.step("get a token, blindly signed by the issuer", lambda: world.token(directory))
@@ -84,11 +87,17 @@ def views(world: World, question: bytes, reply: session.Reply) -> Iterator[list[
         "the token as it is spent": [b"PrivateToken token="],
         "the role that is asked for": [b"\0\1" + lp(ROLE.encode())],
         "the evidence": [reply.evidence.measurement],
-        "the question": [line for line in question.splitlines() if len(line) >= 8] or [question],
-        "the answer": [line for line in reply.content.splitlines() if line],
+        "the question": lines(question),
+        "the answer": lines(reply.content),
     }
     for fact, needles in facts.items():
-        yield [fact, *("saw" if any(wire.saw(party, needle) for needle in needles) else "-" for party in PARTIES)]
+        seen = (any(wire.saw(party, needle) for needle in needles) for party in PARTIES)
+        yield [fact, *("saw" if saw else "-" if needles else "too short to tell" for saw in seen)]
+
+
+def lines(text: bytes) -> list[bytes]:
+    """The lines that are long enough not to be in ciphertext by chance; none is in everything, as nothing is."""
+    return [line for line in text.splitlines() if len(line) >= DISTINCT]
 
 
 def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
@@ -110,12 +119,15 @@ def hostile() -> bool:
     return all(row[-1] == "as it must" for row in rows)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.walkthrough", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path, help="a text file, for example a chat thread")
     parser.add_argument("--hostile", action="store_true", help="then let each party misbehave in turn")
-    arguments = parser.parse_args()
-    question = arguments.file.read_bytes()
+    arguments = parser.parse_args(argv)
+    try:
+        question = arguments.file.read_bytes()
+    except OSError as error:
+        parser.error(str(error))
     world = World(int(time.time()))
     try:
         reply = request(world, question)

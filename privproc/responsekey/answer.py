@@ -72,20 +72,23 @@ def _schedule(suite: hpke.Suite, prk: bytes, th3: bytes, e: bytes, shared: Secre
 class AnswerSealer(Unique):
     """The enclave's end: :meth:`send` pieces, then :meth:`finish` once. Each call gives the bytes to send."""
 
-    __slots__ = ("_head", "_next", "_sealer", "th3")
+    __slots__ = ("_head", "_kem", "_next", "_sealer", "th3")
 
     def __init__(self, suite: hpke.Suite, encapsulated: tuple[bytes, Secret], prk: bytes, th3: bytes) -> None:
         e, shared = encapsulated
         key, iv = _schedule(suite, prk, th3, e, shared)
         self._sealer = Sealer(suite.aead.cipher(key), iv, middle=_MIDDLE, last=_LAST)
         self._head = lp(e)
+        self._kem = suite.kem
         self._next: bytes | None = b""
         self.th3 = th3
 
     def announce_next(self, key: hpke.PublicKey) -> None:
-        """Name the one-time key of the session's next request; only before the first chunk."""
+        """Name the one-time key of the session's next request, of the same KEM; only before the first chunk."""
         if self._next is None:
             raise UsageError("the first chunk has gone out")
+        if key.kem is not self._kem:
+            raise UsageError("the next key is of another KEM")
         self._next = key.encode()
 
     def send(self, data: bytes) -> bytes:

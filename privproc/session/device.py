@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeVar, final
 from privproc import bhttp, ohttp, ratls, responsekey
 from privproc._step import Step, Unique
 from privproc.attestation import snp
-from privproc.errors import ExpiredError, PolicyError, UnsupportedError, UsageError
+from privproc.errors import ExpiredError, PolicyError, SpentError, UnsupportedError, UsageError
 from privproc.http import Request, Response, single
 from privproc.keyconfig import Selection, select
 from privproc.ledger import verify as verify_log
@@ -258,7 +258,8 @@ class AnswerChannel(Unique):
     """The answer, as a channel: bytes of the encapsulated response in any pieces, then its end.
 
     OHTTP opens a response as a whole, so the events come at the end; they come as the bytes do once chunked OHTTP
-    carries them. Until :class:`AnswerEnd` the answer isn't complete.
+    carries them. Until :class:`AnswerEnd` the answer isn't complete. After the end, or a failure, every call raises
+    :class:`SpentError`: an answer gets one try.
     """
 
     __slots__ = ("_answer", "_buffer", "_channel", "_pending")
@@ -267,23 +268,26 @@ class AnswerChannel(Unique):
         self._pending = pending
         self._channel = channel
         self._answer = answer
-        self._buffer = bytearray()
+        self._buffer: bytearray | None = bytearray()
 
     def receive(self, response: Response) -> list[AnswerEvent]:
         """Take a whole response: its status and media type, its content, its end."""
+        buffer = self._take()
         content = _encapsulated(response)
+        self._buffer = buffer
         return self.receive_data(content) + self.receive_end()
 
     def receive_data(self, data: bytes) -> list[AnswerEvent]:
         """Raises :class:`LimitError` beyond 8 MiB."""
-        bounded("encapsulated answer", len(self._buffer) + len(data), ANSWER_SIZES[-1])
-        self._buffer += data
+        buffer = self._take()
+        bounded("encapsulated answer", len(buffer) + len(data), ANSWER_SIZES[-1])
+        buffer += data
+        self._buffer = buffer
         return []
 
     def receive_end(self) -> list[AnswerEvent]:
         """Raises :class:`OpenError`, :class:`DecodeError` (truncated, among others), :class:`PolicyError`."""
-        wire = bytes(self._buffer)
-        self._buffer.clear()
+        wire = bytes(self._take())
         if len(wire) not in ANSWER_SIZES:
             raise PolicyError("the answer is not of a padded size")
         continued = Continued.decode(_content(self._pending.finish(wire)))
@@ -292,6 +296,13 @@ class AnswerChannel(Unique):
             if isinstance(event, ratls.DataReceived):
                 events += self._answer.receive_data(event.data)
         return events + self._answer.receive_end()
+
+    def _take(self) -> bytearray:
+        """The buffer, which is gone unless it is put back."""
+        buffer, self._buffer = self._buffer, None
+        if buffer is None:
+            raise SpentError(type(self).__name__)
+        return buffer
 
 
 def _encapsulated(response: Response) -> bytes:
