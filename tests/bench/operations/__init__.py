@@ -1,0 +1,19 @@
+"""What is measured. Messages have 1 KiB; keys, logs and packages come from :func:`tests.bench.parties.parties`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.bench.measure import Operation, Stream
+from tests.bench.operations import bhttp, evidence, hpke, session, token
+
+LAYERS = hpke, bhttp, evidence, token, session
+
+
+def operations() -> Iterator[Operation]:
+    for layer in LAYERS:
+        yield from layer.operations()
+
+
+def streams() -> Iterator[Stream]:
+    yield from session.streams()
