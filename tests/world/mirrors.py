@@ -9,6 +9,12 @@ NAMES = ("mirror-a.example", "mirror-b.example", "mirror-c.example")
 PATH = "/privproc/1/directory"
 
 
+def request_head(request: Request) -> bytes:
+    """Method, URL and fields, a line each."""
+    first = f"{request.method} {request.url}".encode()
+    return b"\n".join((first, *(b"%s: %s" % line for line in request.fields)))
+
+
 class Mirrors:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -18,8 +24,9 @@ class Mirrors:
         self.served = dict.fromkeys(NAMES, data)
 
     def handle(self, request: Request) -> Response:
-        self._wire.see("cdn", request.url.encode(), *(b"%s: %s" % line for line in request.fields))
-        if request.method != "GET" or request.path != PATH or request.authority not in self.served:
+        head = self._wire.cross("relay → cdn", request_head(request))
+        self._wire.see("cdn", head)
+        if request.method != "GET" or request.path.partition("?")[0] != PATH or request.authority not in self.served:
             return Response(404)
         data = self._wire.cross(f"cdn → device ({request.authority})", self.served[request.authority])
         self._wire.see("cdn", data)
