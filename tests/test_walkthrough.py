@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from xml.etree import ElementTree as ET
+
 import pytest
 
 from tests.walkthrough import PARTIES, main, request, views
@@ -65,3 +68,19 @@ def test_a_file(tmp_path, capsys):
     file.write_bytes(THREAD)
     assert main([str(file)]) == 0
     assert "Thursday works for me" in capsys.readouterr().out
+
+
+def test_a_page(tmp_path, capsys):
+    """It opens from a file, has every party and every message, and nothing that was said."""
+    file, page = tmp_path / "thread.txt", tmp_path / "page.html"
+    file.write_bytes(THREAD)
+    assert main([str(file), "--page", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    drawn = text[text.index("<svg") : text.index("</svg>") + len("</svg>")]
+    chart = ET.fromstring(drawn)  # noqa: S314  # our own output
+    arrows = [line for line in chart.iter("{http://www.w3.org/2000/svg}line") if "marker-end" in line.attrib]
+    assert len(arrows) == 6 + 2 + 8 + 8  # mirrors, issuer, two round trips
+    assert all(f"<summary>{name}" in text for name in ("issuer", "mirrors", "relay", "gateway", "host", "enclave"))
+    assert "Thursday" not in text
+    assert not re.search(r"https?://(?!(mirror-|relay\.example|www\.w3\.org))", text), "fetches something"
+    assert not re.search(r"[0-9a-f]{400}|[A-Za-z0-9+/_-]{400}", text), "a value is in the page"

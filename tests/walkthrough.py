@@ -1,9 +1,10 @@
 """One private request from a real file to its summary, with everybody in this process.
 
-    python -m tests.walkthrough FILE [--hostile]
+    python -m tests.walkthrough FILE [--hostile] [--page PAGE]
 
 Prints a line per step (bytes on the wire, time), the summary, and what each party saw. With ``--hostile`` it then lets
-each party in turn misbehave and prints how the run ends.
+each party in turn misbehave and prints how the run ends. With ``--page`` it draws the run, as a page that opens from a
+file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from privproc import session
 from privproc.errors import PrivprocError
 from privproc.responsekey import AnswerData, fits
 from privproc.tagged import lp
+from tests.unlinkability import game
+from tests.world import chart
 from tests.world.hostile import RUNS, question_left
 from tests.world.relay import ROUTE
 from tests.world.world import ACCOUNT, ADDRESS, ROLE, World
@@ -107,6 +110,13 @@ def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
         yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def drawn(world: World, seen: list[list[str]], reply: session.Reply) -> str:
+    """The page."""
+    fields = [chart.View(party, game.view(world, frozenset({party}))) for party in PARTIES]
+    arrows = list(chart.messages(world.wire.crossings))
+    return chart.page(arrows, [["", *PARTIES], *seen], reply.evidence.checks, fields)
+
+
 def hostile() -> bool:
     """Every hostile run in a world of its own; whether all ended as they must."""
     rows = []
@@ -122,6 +132,7 @@ def hostile() -> bool:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.walkthrough", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path, help="a text file, for example a chat thread")
+    parser.add_argument("--page", type=Path, help="write the run as an HTML page with a sequence chart")
     parser.add_argument("--hostile", action="store_true", help="then let each party misbehave in turn")
     arguments = parser.parse_args(argv)
     try:
@@ -130,14 +141,18 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(str(error))
     world = World(int(time.time()))
     try:
-        reply = request(world, question)
+        with game.seen_by_enclave(world):
+            reply = request(world, question)
     except PrivprocError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(f"\nThe summary of {arguments.file.name}:\n")
     print(reply.content.decode("utf-8", "replace"))
     print("What each party had in the clear:\n")
-    print("\n".join(table(["", *PARTIES], list(views(world, question, reply)))))
+    seen = list(views(world, question, reply))
+    print("\n".join(table(["", *PARTIES], seen)))
+    if arguments.page:
+        arguments.page.write_text(drawn(world, seen, reply), encoding="utf-8")
     if arguments.hostile:
         print()
         return 0 if hostile() else 1

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from unittest import mock
 
@@ -29,10 +29,9 @@ from privproc.session import Directory, Memory
 from privproc.tokens import BoundToken
 from tests.unlinkability import dissect
 from tests.unlinkability.dissect import OPAQUE, Leaves, Value, under
-from tests.world.issuer import NAME as ISSUER
 from tests.world.issuer import token_request
 from tests.world.mirrors import NAMES as MIRRORS
-from tests.world.mirrors import PATH, request_head
+from tests.world.mirrors import PATH
 from tests.world.relay import ROUTE
 from tests.world.world import ROLE, World
 
@@ -101,16 +100,8 @@ class Device:
     """Fetches the package before each request: with a query, a leak."""
 
     def send(self, request: Request) -> Response:
-        world, cross = self.world, self.world.wire.cross
-        if request.authority == ISSUER:
-            cross("account", self.name.encode())
-            answer = world.issuer.handle(
-                replace(request, content=cross("device → issuer", request.content)), at=world.at
-            )
-            return replace(answer, content=cross("issuer → device", answer.content))
-        cross("address", self.name.encode())
-        cross("device → relay: head", request_head(request))
-        return world.relay.handle(request, address=self.name.encode(), at=world.at)
+        name = self.name.encode()
+        return self.world.send(request, account=name, address=name)
 
     def learn(self) -> None:
         anchors = self.world.anchors
@@ -157,7 +148,8 @@ class Device:
                 return
 
 
-def _seen_by_enclave(world: World) -> AbstractContextManager[object]:
+def seen_by_enclave(world: World) -> AbstractContextManager[object]:
+    """Makes a crossing of what the enclave decrypts."""
     read = responsekey_request._read_plaintext
 
     def note(reader: object) -> tuple[bytes, bytes]:
@@ -173,7 +165,7 @@ def who_asks(*, swapped: bool, habit: Habit | None = None, prepare: Callable[[De
     """One run. ``habit`` and ``prepare`` make both devices leaky, each in its own way."""
     world = World(AT)
     alice, bob = _devices(world, habit, prepare)
-    with _seen_by_enclave(world):
+    with seen_by_enclave(world):
         for device in (alice, bob):
             device.ask(QUESTIONS[0])
         for device, question in zip((bob, alice) if swapped else (alice, bob), QUESTIONS, strict=True):
@@ -187,7 +179,7 @@ def what_is_asked(
     """One run."""
     world = World(AT)
     devices = _devices(world, habit, prepare)
-    with _seen_by_enclave(world):
+    with seen_by_enclave(world):
         for device, question in zip(devices, reversed(QUESTIONS) if swapped else QUESTIONS, strict=True):
             device.ask(question)
     return world

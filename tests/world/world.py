@@ -28,7 +28,7 @@ from tests.world.issuer import NAME as ISSUER
 from tests.world.issuer import WorldIssuer, token_request
 from tests.world.ledger import Ledger
 from tests.world.mirrors import NAMES as MIRRORS
-from tests.world.mirrors import PATH, Mirrors
+from tests.world.mirrors import PATH, Mirrors, request_head
 from tests.world.relay import ROUTE, RelayServer
 from tests.world.wire import Wire
 
@@ -159,16 +159,19 @@ class World:
 
     # The device's doings.
 
-    def send(self, request: Request) -> Response:
-        """Carry a request of the device: to the issuer under its account, all else through the relay."""
-        if request.authority == ISSUER:
-            self.wire.see("issuer", ACCOUNT, ADDRESS, request.content)
-            content = self.wire.cross("device → issuer", request.content)
-            answer = self.issuer.handle(replace(request, content=content), at=self.at)
-            answer = replace(answer, content=self.wire.cross("issuer → device", answer.content))
-            self.wire.see("issuer", answer.content)
-            return answer
-        return self.relay.handle(request, address=ADDRESS, at=self.at)
+    def send(self, request: Request, *, account: bytes = ACCOUNT, address: bytes = ADDRESS) -> Response:
+        """Carry a request of a device: to the issuer under its account, all else through the relay."""
+        if request.authority != ISSUER:
+            self.wire.cross("address", address)
+            self.wire.cross("device → relay: head", request_head(request))
+            return self.relay.handle(request, address=address, at=self.at)
+        self.wire.cross("account", account)
+        self.wire.see("issuer", account, address, request.content)
+        content = self.wire.cross("device → issuer", request.content)
+        answer = self.issuer.handle(replace(request, content=content), at=self.at)
+        answer = replace(answer, content=self.wire.cross("issuer → device", answer.content))
+        self.wire.see("issuer", answer.content)
+        return answer
 
     def now(self) -> int:
         return self.at
