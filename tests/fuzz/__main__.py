@@ -1,0 +1,104 @@
+"""Fuzz with atheris, a coverage-guided fuzzer.
+
+    python -m tests.fuzz [-k TEXT] [--seconds S] [--together]
+
+Each target in a process of its own for S seconds, seeded from ``vectors/``; with ``--together`` all in one process, in
+which the first byte of an input says whose it is. Prints executions, speed and coverage of each; ends with status 1 on
+a finding, whose input is left in the current folder as ``crash-...``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+MEMORY = 1024  # MiB
+TIMEOUT = 10  # seconds for one input
+LONGEST = 1 << 14
+
+
+def run(label: str, words: list[str], seconds: int) -> bool:
+    """One child process; whether it found nothing."""
+    began = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "--child", *words, "--seconds", str(seconds)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    done = re.search(r"Done (\d+) runs in (\d+) second", began.stderr)
+    covered = re.findall(r"cov: (\d+)", began.stderr)
+    if began.returncode or not done:
+        print(f"{label}: FOUND\n{began.stdout}{began.stderr[-4000:]}")
+        return False
+    executions, took = int(done[1]), max(1, int(done[2]))
+    print(f"{label:48} {executions:>9} executions {executions // took:>7}/s {covered[-1] if covered else '':>6} edges")
+    return True
+
+
+def child(text: str, seconds: int, *, together: bool) -> None:
+    """Runs the fuzzer, which ends the process."""
+    import atheris
+
+    with atheris.instrument_imports(include=["privproc"]):
+        from tests.fuzz import targets as module
+    from privproc.errors import PeerError
+
+    everything = module.targets()
+    chosen = {
+        name: target
+        for name, target in everything.items()
+        if text in (name, "") or (text in name and text not in everything)
+    }
+    listed = list(chosen.values())
+
+    def one(data: bytes) -> None:
+        target, rest = (listed[data[0] % len(listed)], data[1:]) if together and data else (listed[0], data)
+        try:
+            target(rest)
+        except PeerError:
+            return
+
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, data in enumerate(inputs(chosen, module.seeds, together=together)):
+            (Path(corpus) / str(number)).write_bytes(data)
+        limits = [f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY}", f"-timeout={TIMEOUT}", f"-max_len={LONGEST}"]
+        atheris.Setup([sys.argv[0], *limits, corpus], one)
+        atheris.Fuzz()
+
+
+def inputs(
+    chosen: dict[str, Callable[[bytes], object]], seeds: Callable[..., list[bytes]], *, together: bool
+) -> Iterator[bytes]:
+    for number, (name, target) in enumerate(chosen.items()):
+        for data in seeds(name, target)[: 4 if together else None]:
+            yield bytes([number]) + data if together else data
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("-k", default="", metavar="TEXT", help="only targets with TEXT in their name")
+    parser.add_argument("--seconds", type=int, default=60, help="for each process")
+    parser.add_argument("--together", action="store_true", help="all targets in one process")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments.k, arguments.seconds, together=arguments.together)
+    if arguments.together:
+        return int(not run("all targets", ["--together", "-k", arguments.k], arguments.seconds))
+    from tests.fuzz.targets import targets
+
+    findings = 0
+    for name in targets():
+        if arguments.k in name:
+            findings += not run(name, ["-k", name], arguments.seconds)
+    return int(findings > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
