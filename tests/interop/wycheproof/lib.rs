@@ -1,0 +1,1 @@
+//! Nothing: cargo fetches the vectors of the dependency.
