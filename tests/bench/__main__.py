@@ -19,8 +19,6 @@ from OpenSSL import SSL
 from tests.bench.measure import Operation, Result, StreamResult, measure, measure_stream
 from tests.bench.operations import operations, streams
 
-STREAM = 64 << 20
-
 
 def table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
     """Aligned columns: the first to the left, the others to the right."""
@@ -54,12 +52,13 @@ def stream_row(result: StreamResult) -> list[str]:
         f"{result.stream.name}, {result.size >> 20} MiB",
         f"{max(result.rates):.0f}",
         f"{max(result.floors):.0f}",
-        f"{sorted(result.ratios)[1]:.3f}",
-        " ".join(f"{ratio:.3f}" for ratio in result.ratios),
+        f"{result.share:.3f}",
+        "" if result.stream.bound is None else f">= {result.stream.bound}",
+        result.verdict,
+        " ".join(f"{share:.3f}" for share in result.shares),
         f"{result.peaks[0] / 1024:.0f}",
         f"{result.peaks[1] / 1024:.0f}",
         f"{result.growth / 1024:.0f}",
-        result.verdict,
     ]
 
 
@@ -80,14 +79,25 @@ def main() -> int:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "pyOpenSSL", "pycryptodome"))
     print(f"Python {platform.python_version()}, {libraries}, {SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()}\n")
     # Streams come first: later on, something else may have raised the process's largest resident size.
-    flowing = [measure_stream(one, STREAM) for one in streams() if arguments.k in one.name]
+    flowing = [measure_stream(one, one.size) for one in streams() if arguments.k in one.name]
     chosen = [one for one in operations() if arguments.k in one.name]
     results = [measure(one, seconds=arguments.seconds) for one in chosen]
     if results:
         head = ["1 KiB messages", "us", "floor us", "ratio", "bound", "", "runs", "peak KiB", "floor KiB"]
         print("\n".join(table(head, map(row, results))))
     if flowing:
-        head = ["stream", "MB/s", "floor MB/s", "ratio", "runs", "4 MiB peak KiB", "peak KiB", "RSS growth KiB", ""]
+        head = [
+            "stream",
+            "MB/s",
+            "floor MB/s",
+            "share",
+            "bound",
+            "",
+            "runs",
+            "1/16: peak KiB",
+            "peak KiB",
+            "growth KiB",
+        ]
         print("\n" + "\n".join(table(head, map(stream_row, flowing))))
     if not arguments.no_calls:
         print("\n".join(calls(chosen)))

@@ -27,6 +27,7 @@ from tests.bench.floors.hpke import (
     hpke_open,
     hpke_seal,
     ohttp,
+    ohttp_aead,
     ohttp_calls,
 )
 from tests.bench.floors.kem import (
@@ -55,7 +56,7 @@ from tests.bench.floors.primitives import (
     sealing,
 )
 from tests.bench.floors.session import Sizes, request
-from tests.bench.floors.stream import ChunkStream
+from tests.bench.floors.stream import ChunkStream, OpenStream, SealStream
 from tests.bench.floors.tls import TlsPair, TlsStream, handshake, handshake_call
 from tests.bench.floors.token import blind, blind_sign, finish, redemption
 
@@ -67,6 +68,8 @@ __all__ = [
     "Call",
     "ChunkStream",
     "Floor",
+    "OpenStream",
+    "SealStream",
     "Sizes",
     "SuiteFloor",
     "TlsPair",
@@ -89,6 +92,7 @@ __all__ = [
     "ledger",
     "ledger_calls",
     "ohttp",
+    "ohttp_aead",
     "ohttp_calls",
     "opening",
     "p256_decap",

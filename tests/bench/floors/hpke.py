@@ -70,3 +70,13 @@ def ohttp_calls(suite: SuiteFloor, up: int, down: int) -> list[Call]:
 
 def ohttp(suite: SuiteFloor, up: int, down: int) -> Floor:
     return Floor(*ohttp_calls(suite, up, down))
+
+
+def ohttp_aead(suite: SuiteFloor, size: int) -> Floor:
+    """The AEAD alone, for messages so large that it is nearly all."""
+    return Floor(
+        sealing(suite.key_size, size, "client: RFC 9458 §4.3"),
+        opening(suite.key_size, size, "gateway: RFC 9458 §4.3"),
+        sealing(suite.key_size, size, "gateway: RFC 9458 §4.4"),
+        opening(suite.key_size, size, "client: RFC 9458 §4.4"),
+    )

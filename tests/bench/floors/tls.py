@@ -133,7 +133,10 @@ class TlsStream:
         self._pair.confirm()
         self._piece = bytes(piece)
 
-    def piece(self) -> list[bytes]:
+    def ready(self) -> None:
+        pass
+
+    def piece(self, _: object) -> list[bytes]:
         client, server = self._pair.client, self._pair.server
         client.sendall(self._piece)
         server.bio_write(client.bio_read(len(self._piece) + 4096))

@@ -16,4 +16,5 @@ def operations() -> Iterator[Operation]:
 
 
 def streams() -> Iterator[Stream]:
-    yield from session.streams()
+    for layer in (hpke, session):
+        yield from layer.streams()

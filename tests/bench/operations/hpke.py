@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from privproc import hpke, ohttp, session, trust
-from privproc.keyconfig import GatewayKey, KeyRing, select
+from privproc.keyconfig import GatewayKey, KeyRing, Selection, select
 from tests.bench import floors
-from tests.bench.measure import Operation
+from tests.bench.measure import Operation, Stream
 from tests.bench.parties import AT
 
 KIB = 1024
@@ -20,8 +20,11 @@ XWING = session.SUITES[0]
 
 
 def operations() -> Iterator[Operation]:
-    yield ohttp_exchange("OHTTP exchange, X25519", X25519, floors.X25519_SUITE)
-    yield ohttp_exchange("OHTTP exchange, X-Wing", XWING, floors.XWING_SUITE)
+    for name, suite, floor in (("X25519", X25519, floors.X25519_SUITE), ("X-Wing", XWING, floors.XWING_SUITE)):
+        yield ohttp_exchange(f"OHTTP exchange, {name}", suite, MESSAGE, floors.ohttp(floor, KIB, KIB), 1.15)
+    large = bytes(1 << 20)
+    aead = floors.ohttp_aead(floors.X25519_SUITE, len(large))
+    yield ohttp_exchange("OHTTP exchange, X25519, 1 MiB", X25519, large, aead, 1.5)
     yield hpke_seal("HPKE set-up and seal, X25519", X25519, floors.X25519_SUITE, bound=1.1)
     yield hpke_seal("HPKE set-up and seal, P-256", P256, floors.P256_SUITE)
     yield hpke_seal("HPKE set-up and seal, X-Wing", XWING, floors.XWING_SUITE)
@@ -30,18 +33,32 @@ def operations() -> Iterator[Operation]:
     yield hpke_open("HPKE set-up and open, X-Wing", XWING, floors.XWING_SUITE)
 
 
-def ohttp_exchange(name: str, suite: hpke.Suite, floor: floors.SuiteFloor) -> Operation:
-    key = GatewayKey(1, hpke.PrivateKey.generate(suite.kem), (suite,), AT, AT + 1)
-    ring = KeyRing([key])
-    gateway = ohttp.Gateway(ring, max_request=1 << 20)
-    selection = trust.pin(select(ring.configs(at=AT), [suite]), b"", not_before=AT, not_after=AT + 1)
+def streams() -> Iterator[Stream]:
+    """At the size of chunk that every receiver takes. Pieces of four chunks."""
+    chunk, count = ohttp.MAX_CHUNK, 4
+    piece, size = chunk * count, 256 << 20
+
+    def opener(fed: int) -> Callable[[], OpenStream]:
+        return lambda: OpenStream(piece, fed)
+
+    def floor() -> floors.OpenStream:
+        return floors.OpenStream(chunk, count)
+
+    yield Stream("chunked sealer", piece, lambda: SealStream(piece), lambda: floors.SealStream(chunk, count), 0.6, size)
+    yield Stream("chunked opener, 64 KiB", piece, opener(1 << 16), floor, 0.5, size)
+    yield Stream("chunked opener, 16 KiB", piece, opener(1 << 14), floor, 0.5, size)
+    yield Stream("chunked opener, 1,400 B", piece, opener(1400), floor, 0.25, size)
+
+
+def ohttp_exchange(name: str, suite: hpke.Suite, message: bytes, floor: floors.Floor, bound: float) -> Operation:
+    gateway, selection = _pinned(suite)
 
     def run(_: None) -> bytes:
-        wire, pending = ohttp.begin(selection, at=AT).seal(MESSAGE)
+        wire, pending = ohttp.begin(selection, at=AT).seal(message)
         _message, responder = gateway.open(wire, at=AT)
-        return pending.finish(responder.seal(MESSAGE))
+        return pending.finish(responder.seal(message))
 
-    return Operation(name, run, floors.ohttp(floor, KIB, KIB), 1.2)
+    return Operation(name, run, floor, bound)
 
 
 def hpke_seal(name: str, suite: hpke.Suite, floor: floors.SuiteFloor, bound: float | None = None) -> Operation:
@@ -63,3 +80,48 @@ def hpke_open(name: str, suite: hpke.Suite, floor: floors.SuiteFloor) -> Operati
         return hpke.setup_recipient(suite, private, enc, INFO).open(sealed)
 
     return Operation(name, run, floors.hpke_open(floor, KIB))
+
+
+def _pinned(suite: hpke.Suite) -> tuple[ohttp.Gateway, trust.Trusted[Selection]]:
+    key = GatewayKey(1, hpke.PrivateKey.generate(suite.kem), (suite,), AT, AT + 1)
+    ring = KeyRing([key])
+    selection = select(ring.configs(at=AT), [suite])
+    return ohttp.Gateway(ring, max_request=1 << 21), trust.pin(selection, b"", not_before=AT, not_after=AT + 1)
+
+
+class SealStream:
+    """A chunked request as its sender makes it."""
+
+    def __init__(self, piece: int) -> None:
+        _gateway, selection = _pinned(X25519)
+        self.sender, _receiver = ohttp.begin_chunked(selection, at=AT).stream()
+        self._data = bytes(piece)
+
+    def ready(self) -> bytes:
+        return self._data
+
+    def piece(self, data: bytes) -> object:
+        return self.sender.send(data)
+
+
+class OpenStream:
+    """A chunked response as its receiver gets it, ``fed`` bytes at a time."""
+
+    def __init__(self, piece: int, fed: int) -> None:
+        gateway, selection = _pinned(X25519)
+        sender, self._receiver = ohttp.begin_chunked(selection, at=AT).stream()
+        request = ohttp.RequestReceiver()
+        request.receive_data(sender.send(b"?"))
+        opened = gateway.accept(request, at=AT)[0]
+        self._sender = opened.responder.stream()
+        self._data, self._fed, self._rest = bytes(piece), fed, b""
+
+    def ready(self) -> list[bytes]:
+        wire = self._rest + self._sender.send(self._data)
+        end = len(wire) // self._fed * self._fed
+        self._rest = wire[end:]
+        return [wire[start : start + self._fed] for start in range(0, end, self._fed)]
+
+    def piece(self, pieces: list[bytes]) -> object:
+        receive = self._receiver.receive_data
+        return [receive(one) for one in pieces]

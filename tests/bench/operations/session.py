@@ -76,7 +76,10 @@ class AnswerStream:
         self._answer.receive_data(self._sealer.send(b""))  # the head, and the chunk that may name a next key
         self._piece = bytes(piece)
 
-    def piece(self) -> object:
+    def ready(self) -> None:
+        pass
+
+    def piece(self, _: object) -> object:
         return self._answer.receive_data(self._sealer.send(self._piece))
 
 
@@ -87,6 +90,9 @@ class TlsStream:
         self._client, self._server = handshake().once()
         self._piece = bytes(piece)
 
-    def piece(self) -> object:
+    def ready(self) -> None:
+        pass
+
+    def piece(self, _: object) -> object:
         self._client.send(self._piece)
         return self._server.receive_data(self._client.data_to_send())
