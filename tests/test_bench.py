@@ -24,6 +24,12 @@ BOUNDS = {
     "appraisal of an SEV-SNP report": 1.2,
     "private request, all parties": 1.4,
 }
+SHARES = {
+    "chunked sealer": 0.6,
+    "chunked opener, 64 KiB": 0.5,
+    "chunked opener, 16 KiB": 0.5,
+    "chunked opener, 1,400 B": 0.25,
+}
 
 
 def calls(operation: measure.Operation) -> Counter[str]:
@@ -73,6 +79,9 @@ def test_the_request_is_answered_and_its_sizes_are_the_floors():
 
 def test_the_bounds_are_those_of_the_design():
     assert {name: operation.bound for name, operation in OPERATIONS.items() if operation.bound} == BOUNDS
+    assert {name: stream.bound for name, stream in STREAMS.items() if stream.bound} == SHARES
+    long = {operation.most for name, operation in OPERATIONS.items() if "30 fields" in name}
+    assert long == {operation.most for operation in OPERATIONS.values() if operation.most} == {45}
 
 
 FLOORS = sorted(Path(floors.__file__).parent.glob("*.py"))

@@ -311,6 +311,7 @@ class TestLife:
 
 
 BAD_FIELDS = {
+    "line end in a name": ((b"a\nb", b"x"),),
     "upper-case name": ((b"Accept", b""),),
     "empty name": ((b"", b"x"),),
     "space in a name": ((b"a b", b""),),
@@ -434,6 +435,31 @@ class TestRules:
         refused(replace(ANSWER, fields=bad))
         refused(replace(ANSWER, trailers=bad))
         refused(replace(ANSWER, informational=(Informational(103, bad),)))
+
+    @pytest.mark.parametrize("bad", BAD_FIELDS.values(), ids=BAD_FIELDS)
+    @pytest.mark.parametrize("before", [0, 3, 9])
+    def test_bad_fields_in_company(self, bad, before):
+        good = ((b"accept", b"*/*"), (b"x-empty", b""), (b"x", b"a b\tc"), *[(b"y%d" % n, b"1") for n in range(6)])
+        mixed = (*good[:before], *bad, *good[before:])
+        for message in (replace(PLAIN, fields=mixed), replace(PLAIN, trailers=mixed)):
+            with pytest.raises(UsageError):
+                encode(message)
+            with pytest.raises(DecodeError):
+                decode(wire(message, KNOWN)[0], message)
+
+    @given(st.lists(st.tuples(st.text("a\nB ", max_size=3), st.text("a\n\r\t\0 ", max_size=4)), min_size=5, max_size=9))
+    def test_many_fields_are_valid_if_each_is(self, lines):
+        """Many are looked at all at once, where a line end must not make two of one."""
+        fields = tuple((name.encode(), value.encode()) for name, value in lines)
+
+        def valid(fields) -> bool:
+            try:
+                encode(replace(PLAIN, fields=fields))
+            except UsageError:
+                return False
+            return True
+
+        assert valid(fields) == all(valid((field,)) for field in fields)
 
     def test_pseudo_fields_before_fields_but_not_in_trailers(self):
         kept = ((b":a", b"1"), (b":b", b"2"), (b"c", b"3"))
@@ -581,8 +607,9 @@ class TestCost:
             tracemalloc.stop()
         assert decoder.end_of_data() == [EndOfMessage(())]
 
-    def test_a_long_field_in_single_bytes_is_not_copied_for_each(self, monkeypatch):
-        encoded = encode(replace(PLAIN, fields=((b"a", b"v" * 60_000),)), OPEN)
+    @pytest.mark.parametrize("field", [(b"a", b"v" * 60_000), (b"n" * 60_000, b"")], ids=["value", "name"])
+    def test_a_long_field_in_single_bytes_is_not_copied_for_each(self, monkeypatch, field):
+        encoded = encode(replace(PLAIN, fields=(field,)), OPEN)
         copied = []
         extend = decoder_module.Input.extend
         monkeypatch.setattr(

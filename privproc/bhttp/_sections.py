@@ -135,27 +135,71 @@ def read_status(inp: Input) -> int:
     return status
 
 
+# Each reader of field lines is one loop without a call for a short length: a message is mostly field lines, and a call
+# for each of their lengths takes as long as all the rest of its decoding.
+
+
 def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limits) -> None:
     size = bounded("field section", inp.varint(), limits.section)
-    block = Input(inp.what, inp.take(size), inp.offset - size)
+    data, pos = inp.take(size), 0
     try:
-        while block.pos < size:
-            lines.append((block.take(block.varint()), block.take(block.varint())))
-            bounded("field lines", len(lines), limits.fields)
-    except ShortError:
-        raise block.fail("a field line is longer than its section") from None
+        while pos < size:
+            length, start = data[pos], pos + 1
+            if length > 0x3F:
+                length, start = _long(data, pos)
+            pos = start + length
+            name, length, start = data[start:pos], data[pos], pos + 1
+            if length > 0x3F:
+                length, start = _long(data, pos)
+            pos = start + length
+            lines.append((name, data[start:pos]))
+            if len(lines) > limits.fields:
+                bounded("field lines", len(lines), limits.fields)
+    except (IndexError, ShortError):
+        pos = size + 1
+    if pos > size:
+        raise inp.fail("a field line is longer than its section")
 
 
 def read_open_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limits, start: int) -> None:
     """Field lines up to the final zero. Complete ones are committed, so a retry takes up where this one ended."""
-    while size := inp.varint():
-        bounded("field lines", len(lines) + 1, limits.fields)
-        bounded("field section", inp.offset - start + size, limits.section)
-        name = inp.take(size)
-        size = inp.varint()
-        bounded("field section", inp.offset - start + size, limits.section)
-        lines.append((name, inp.take(size)))
+    data, end = inp.data, inp.pos
+    most = end + limits.section - (inp.offset - start)  # where the section has ended, in data
+    try:
+        while length := data[end]:
+            bounded("field lines", len(lines) + 1, limits.fields)
+            length, pos = (length, end + 1) if length < 0x40 else _long(data, end)
+            if not length:
+                end = pos - 1
+                break
+            middle = pos + length
+            if middle >= len(data):
+                bounded("field section", middle - most + limits.section, limits.section)
+                raise ShortError(middle + 1 - len(data))
+            name, length, pos = data[pos:middle], data[middle], middle + 1
+            if length > 0x3F:
+                length, pos = _long(data, middle)
+            following = pos + length
+            if following > len(data) or following > most:
+                bounded("field section", following - most + limits.section, limits.section)
+                raise ShortError(following - len(data))
+            lines.append((name, data[pos:following]))
+            end = following
+        end += 1
+    except IndexError:
+        raise ShortError(1) from None
+    finally:
+        inp.pos = end
         inp.commit()
+
+
+def _long(data: bytes, pos: int) -> tuple[int, int]:
+    """A varint of two bytes or more, and where it ends."""
+    width = 1 << (data[pos] >> 6)
+    end = pos + width
+    if end > len(data):
+        raise ShortError(end - len(data))
+    return int.from_bytes(data[pos:end], "big") & ((1 << (8 * width - 2)) - 1), end
 
 
 def checked_fields(inp: Input, lines: list[tuple[bytes, bytes]], *, trailers: bool) -> Fields:

@@ -67,6 +67,9 @@ def total(length: int, size: Size) -> int:
     return padded
 
 
+SHORT: Final = tuple(bytes((size,)) for size in range(64))
+"""The varints of one byte."""
+
 INTERIM: Final = range(100, 200)
 FINAL: Final = range(200, 600)
 
@@ -90,15 +93,21 @@ def put_fields(parts: list[bytes], fields: Fields, framing: Framing, *, trailers
     """Append a field section."""
     usable(fields_fault(fields, trailers=trailers))
     lines: list[bytes] = []
-    for name, value in fields:
-        lines += (*lp(name), *lp(value))
+    for name, value in fields:  # without lp: for a call each, this loop would take twice as long
+        size, length = len(name), len(value)
+        lines += (
+            SHORT[size] if size < 64 else encode_varint(size),
+            name,
+            SHORT[length] if length < 64 else encode_varint(length),
+            value,
+        )
     parts += lp(b"".join(lines)) if framing is Framing.KNOWN else (*lines, b"\0")
 
 
 def lp(data: bytes) -> tuple[bytes, bytes]:
     """``data`` behind its length."""
     size = len(data)
-    return bytes((size,)) if size < 64 else encode_varint(size), data
+    return SHORT[size] if size < 64 else encode_varint(size), data
 
 
 def usable(fault: str | None) -> None:

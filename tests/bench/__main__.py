@@ -39,7 +39,7 @@ def row(result: Result) -> list[str]:
         f"{min(result.times) / 1e3:.1f}",
         f"{min(result.floors) / 1e3:.1f}" if result.floors else "",
         "" if result.ratio is None else f"{result.ratio:.3f}",
-        "" if operation.bound is None else f"<= {operation.bound}",
+        f"<= {operation.bound}" if operation.bound else f"<= {operation.most} us" if operation.most else "",
         result.verdict,
         " ".join(f"{ratio:.3f}" for ratio in result.ratios),
         f"{result.peaks[0] / 1024:.1f}",
