@@ -1,9 +1,9 @@
 """Speed and memory against the bare primitives.
 
-    python -m tests.bench [-k TEXT] [--seconds S] [--no-calls]
+    python -m tests.bench [-k TEXT] [--seconds S] [--no-calls] [--no-peers]
 
 Prints a line an operation: time, floor, ratio (median of three runs, and each run), bound and verdict; then streams;
-then what each floor calls. Ends with status 1 if a bound is missed.
+then the peers in other languages; then what each floor calls. Ends with status 1 if a bound is missed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from OpenSSL import SSL
 
 from tests.bench.measure import Operation, Result, StreamResult, measure, measure_stream
 from tests.bench.operations import operations, streams
+from tests.bench.peers import comparisons
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
@@ -74,6 +75,7 @@ def main() -> int:
     parser.add_argument("-k", default="", metavar="TEXT", help="only what has TEXT in its name")
     parser.add_argument("--seconds", type=float, default=0.45, help="CPU time of each of the three runs")
     parser.add_argument("--no-calls", action="store_true", help="without the floors' lists of calls")
+    parser.add_argument("--no-peers", action="store_true", help="without the libraries of other languages")
     arguments = parser.parse_args()
 
     libraries = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "pyOpenSSL", "pycryptodome"))
@@ -99,6 +101,10 @@ def main() -> int:
             "growth KiB",
         ]
         print("\n" + "\n".join(table(head, map(stream_row, flowing))))
+    compared = [] if arguments.no_peers else list(comparisons(arguments.k, seconds=arguments.seconds))
+    if compared:
+        head = ["beside peers, both ends", "peer", "us here", "us there", "there / here"]
+        print("\n" + "\n".join(table(head, [one.row for one in compared])))
     if not arguments.no_calls:
         print("\n".join(calls(chosen)))
     return int(any(result.verdict in {"MISSED", "GROWS"} for result in (*results, *flowing)))

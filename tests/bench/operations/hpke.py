@@ -50,7 +50,9 @@ def streams() -> Iterator[Stream]:
     yield Stream("chunked opener, 1,400 B", piece, opener(1400), floor, 0.25, size)
 
 
-def ohttp_exchange(name: str, suite: hpke.Suite, message: bytes, floor: floors.Floor, bound: float) -> Operation:
+def ohttp_exchange(
+    name: str, suite: hpke.Suite, message: bytes, floor: floors.Floor | None, bound: float | None = None
+) -> Operation:
     gateway, selection = _pinned(suite)
 
     def run(_: None) -> bytes:
