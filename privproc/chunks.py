@@ -25,7 +25,7 @@ TAG_LENGTH = 16
 class Cipher(Protocol):
     """An AEAD under a fixed key, as ``cryptography`` makes them."""
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def encrypt(self, nonce: bytes, data: bytes | memoryview, associated_data: bytes | None) -> bytes:
         """Ciphertext and tag."""
 
     def decrypt(self, nonce: bytes, data: bytes | memoryview, associated_data: bytes | None) -> bytes:
@@ -81,7 +81,7 @@ class Sealer(_Sequence):
 
     __slots__ = ()
 
-    def seal(self, plaintext: bytes, *, last: bool = False) -> bytes:
+    def seal(self, plaintext: bytes | memoryview, *, last: bool = False) -> bytes:
         """Ciphertext and tag of the next chunk. After ``last`` the key is gone: :class:`SpentError`."""
         cipher, nonce, aad = self._next(last=last)
         return cipher.encrypt(nonce, plaintext, aad)

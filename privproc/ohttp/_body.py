@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from privproc._step import Unique
-from privproc.bhttp import Framing, encode_response
-from privproc.http import Fields, Response
+from privproc.bhttp import Data, EndOfMessage, RequestEncoder, ResponseEncoder
+from privproc.http import Fields
 from privproc.ohttp._framing import MessageSender
-from privproc.wire import encode_varint
 
-__all__ = ["END", "MessageBody"]
-
-END: Final = 2
-"""Bytes that end a message without content and trailers, one zero each: what an encoded head has too much."""
-
-_TRAILERS: Final = len(encode_response(Response(200), framing=Framing.INDETERMINATE)) - END
+__all__ = ["MessageBody"]
 
 
 @final
@@ -24,24 +18,23 @@ class MessageBody(Unique):
     first ones carry the head. The chunks of both layers fall together.
     """
 
-    __slots__ = ("_head", "_sender")
+    __slots__ = ("_encoder", "_head", "_sender")
 
-    def __init__(self, encoded: bytes, sender: MessageSender) -> None:
-        self._head = encoded[:-END]
+    def __init__(self, head: bytes, encoder: RequestEncoder | ResponseEncoder, sender: MessageSender) -> None:
+        self._head = head
+        self._encoder = encoder
         self._sender = sender
 
     def send(self, data: bytes) -> bytes:
         """Seal a piece of the content; with no data, the head alone. Raises as :meth:`MessageSender.send` does."""
-        head, self._head = self._head, b""
-        return self._sender.send(b"".join((head, encode_varint(len(data)), data)) if data else head)
+        sealed = self._sender.send(self._head + self._encoder.send(Data(data)))
+        self._head = b""
+        return sealed
 
     def finish(self, data: bytes = b"", trailers: Fields = ()) -> bytes:
         """Seal the last piece, which may be empty, and the trailers; the stream below ends with these bytes.
 
         Raises :class:`UsageError` for trailers that a decoder would refuse, before anything is sealed.
         """
-        # Both kinds of messages end alike, so a response that has nothing else shows how.
-        end = encode_response(Response(200, trailers=trailers), framing=Framing.INDETERMINATE)[_TRAILERS:]
-        head, self._head = self._head, b""
-        piece = (encode_varint(len(data)), data) if data else ()
-        return self._sender.finish(b"".join((head, *piece, end)))
+        piece, end = self._encoder.send(Data(data)), self._encoder.send(EndOfMessage(trailers))
+        return self._sender.finish(b"".join((self._head, piece, end)))

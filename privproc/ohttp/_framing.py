@@ -64,8 +64,8 @@ class Seal(NamedTuple):
     Two methods of one object, which does the counting.
     """
 
-    middle: Callable[[bytes], bytes]
-    last: Callable[[bytes], bytes]
+    middle: Callable[[bytes | memoryview], bytes]
+    last: Callable[[bytes | memoryview], bytes]
 
     @classmethod
     def request(cls, context: Sender) -> Self:
@@ -131,9 +131,9 @@ class MessageSender(Unique):
         if 0 < len(data) <= MAX_CHUNK:  # concatenation: a fifth faster than the general way
             wire += _length(sealed := seal.middle(data)) + sealed
         else:
-            parts = [wire]
+            parts, view = [wire], memoryview(data)
             for start in range(0, len(data), MAX_CHUNK):
-                sealed = seal.middle(data[start : start + MAX_CHUNK])
+                sealed = seal.middle(view[start : start + MAX_CHUNK])
                 parts += _length(sealed), sealed
             wire = b"".join(parts)
         self._head = b""

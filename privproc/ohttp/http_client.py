@@ -23,7 +23,7 @@ from typing import NamedTuple, final
 
 from privproc import bhttp
 from privproc._step import Step, Unique
-from privproc.bhttp import Framing, Limits, ResponseDecoder, ResponseEvent
+from privproc.bhttp import Limits, RequestEncoder, RequestHead, ResponseDecoder, ResponseEvent
 from privproc.errors import DecodeError, ExpiredError, PolicyError, PrivprocError, UsageError
 from privproc.http import Request, Response, age, media_type, single
 from privproc.keyconfig import Selection
@@ -160,9 +160,10 @@ def encapsulate_stream(
     """
     if request.content or request.trailers:
         raise UsageError("content and trailers go through the body")
-    encoded = bhttp.encode_request(request, framing=Framing.INDETERMINATE)
+    encoder = RequestEncoder()
+    head = encoder.send(RequestHead(request.method, request.scheme, request.authority, request.path, request.fields))
     sender, receiver = begin_chunked(selection, at=at).stream()
-    return relay.post(Mode.CHUNKED), MessageBody(encoded, sender), ResponseStream(receiver)
+    return relay.post(Mode.CHUNKED), MessageBody(head, encoder, sender), ResponseStream(receiver)
 
 
 @final

@@ -29,7 +29,7 @@ from typing import final
 
 from privproc import bhttp
 from privproc._step import Step, Unique
-from privproc.bhttp import Framing, Limits, RequestDecoder, RequestEvent
+from privproc.bhttp import Limits, RequestDecoder, RequestEvent, ResponseEncoder, ResponseEvent, ResponseHead
 from privproc.errors import PeerError, UsageError
 from privproc.http import Request, Response
 from privproc.ohttp._body import MessageBody
@@ -182,6 +182,8 @@ def respond_stream(responder: StreamResponder, response: Response) -> tuple[Resp
     """
     if response.content or response.trailers:
         raise UsageError("content and trailers go through the body")
-    encoded = bhttp.encode_response(response, framing=Framing.INDETERMINATE)
+    encoder = ResponseEncoder()
+    events: tuple[ResponseEvent, ...] = (*response.informational, ResponseHead(response.status, response.fields))
+    encoded = b"".join([encoder.send(event) for event in events])
     head = Response(200, carrying(Mode.CHUNKED, Mode.CHUNKED.response_type))
-    return head, MessageBody(encoded, responder.stream())
+    return head, MessageBody(encoded, encoder, responder.stream())
