@@ -57,7 +57,7 @@ class Comparison:
 
 def comparisons(text: str, *, seconds: float) -> Iterator[Comparison]:
     """Those with ``text`` in their names, both ends of 1 KiB; ``seconds`` for each side."""
-    drivers = Drivers()
+    drivers = Drivers(timed=True)
     try:
         for operation, (make, call, peers) in OPERATIONS.items():
             for kem, suite in SUITES.items():

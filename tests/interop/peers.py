@@ -48,14 +48,15 @@ class Running:
 class Drivers:
     """The drivers of one process, each built when it is first asked for, and tried once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timed: bool = False) -> None:
+        self._timed = timed
         self._drivers: dict[str, Driver | UnavailableError] = {}
 
     def start(self, peer: Peer) -> Running:
         """Skips the test when the peer can't be had."""
         if peer.language not in self._drivers:
             try:
-                self._drivers[peer.language] = Driver(peer.language)
+                self._drivers[peer.language] = Driver(peer.language, timed=self._timed)
             except UnavailableError as error:
                 self._drivers[peer.language] = error
         driver = self._drivers[peer.language]
