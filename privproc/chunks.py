@@ -6,11 +6,11 @@ whether it is the last one, so that chunks can't be reordered, dropped, repeated
 
 from __future__ import annotations
 
+import hmac
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 
-from privproc import hkdf
 from privproc._step import Unique
 from privproc.errors import DecodeError, LimitError, OpenError, SpentError, UsageError
 
@@ -107,10 +107,14 @@ def response_key(
 ) -> tuple[bytes, bytes]:
     """Key and nonce of an encapsulated response (RFC 9458 §4.4), single-shot or chunked.
 
-    ``algorithm`` is the hash of the HPKE suite's KDF, ``secret`` the exported secret, ``sizes`` the AEAD's (Nk, Nn).
+    ``algorithm`` is the hash of the HPKE suite's KDF, ``secret`` the exported secret, ``sizes`` the AEAD's (Nk, Nn),
+    each of which is at most one block of the hash.
     """
-    prk = hkdf.extract(algorithm, enc + response_nonce, secret)
-    return hkdf.expand(algorithm, prk, b"key", sizes[0]), hkdf.expand(algorithm, prk, b"nonce", sizes[1])
+    prk = hmac.digest(enc + response_nonce, secret, algorithm)
+    return (
+        hmac.digest(prk, b"key\1", algorithm)[: sizes[0]],
+        hmac.digest(prk, b"nonce\1", algorithm)[: sizes[1]],
+    )
 
 
 def pad(data: bytes, sizes: tuple[int, ...]) -> bytes:

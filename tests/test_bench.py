@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import floors, measure
+from tests.bench import floors, measure, peers
 from tests.bench.operations import operations, streams
 from tests.bench.parties import ANSWER, parties
+from tests.interop.peers import OHTTP_RS
 
 OPERATIONS = {operation.name: operation for operation in operations()}
 STREAMS = {stream.name: stream for stream in streams()}
@@ -116,3 +117,18 @@ def test_the_table():
     assert [line.startswith(name) for line, name in zip(lines[2:], names, strict=True)] == [True, True]
     assert "<= 1.1" in lines[2]
     assert any("KeySchedule" in line for line in command.calls([OPERATIONS[names[0]]]))
+
+
+def test_comparisons_with_peers():
+    """With a peer that can't be had, and one that says what it took."""
+    for there, last in (("cargo isn't installed", ""), (2000.0, "2.00")):
+        one = peers.Comparison("OHTTP exchange", OHTTP_RS, 1000.0, 900.0, there)
+        assert one.row[2:4] == ["1000", "900"]
+        assert one.row[-1] == last
+    for make, _call, _peers in peers.OPERATIONS.values():
+        for suite in peers.SUITES.values():
+            operation = make(suite)
+            operation.once()
+            made = calls(operation)
+            assert not {call for call, times in operation.floor.counts().items() if made[call] < times}
+    assert list(peers.comparisons("no such name", seconds=0)) == []

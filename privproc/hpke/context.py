@@ -52,7 +52,7 @@ class _Context(Unique):
         return Secret(self._export(context, length))
 
     def _export(self, context: bytes, length: int) -> bytes:
-        return _exported(self.suite, self._exporter, context, length)
+        return self.suite._schedule.export(self._exporter, context, length)
 
 
 @final
@@ -166,26 +166,19 @@ def _derand_setup_sender(
     return enc, Sender(suite, shared.expose(), info, psk)
 
 
-def _exported(suite: Suite, exporter: bytes, context: bytes, length: int) -> bytes:
-    schedule = suite._schedule
-    if not 1 <= length <= schedule.longest:
-        raise UsageError(f"an exported secret has 1 to {schedule.longest} bytes")
-    return schedule.export(exporter, context, length)
-
-
 def _send_export(
     suite: Suite, key: PublicKey, info: bytes, psk: Psk | None, context: bytes, length: int
 ) -> tuple[bytes, Secret]:
     _check_kem(suite, key.kem)
     enc, shared = _encap(key)
-    return enc, Secret(_exported(suite, suite._schedule.exporter(shared, info, psk), context, length))
+    return enc, Secret(suite._schedule.export(suite._schedule.exporter(shared, info, psk), context, length))
 
 
 def _receive_export(
     suite: Suite, key: Decapsulator, enc: bytes, info: bytes, psk: Psk | None, context: bytes, length: int
 ) -> Secret:
     _check_kem(suite, key.public_key.kem)
-    return Secret(_exported(suite, suite._schedule.exporter(_decap(key, enc), info, psk), context, length))
+    return Secret(suite._schedule.export(suite._schedule.exporter(_decap(key, enc), info, psk), context, length))
 
 
 def _check_kem(suite: Suite, kem: Kem) -> None:

@@ -30,7 +30,7 @@ class Suite:
         encoded = b"".join(part.to_bytes(2, "big") for part in (self.kem, self.kdf, self.aead))
         object.__setattr__(self, "encoded", encoded)
         object.__setattr__(self, "_schedule", schedule_of(self.kem, self.kdf, self.aead))
-        cipher = _no_cipher if self.aead is Aead.EXPORT_ONLY else self.aead.cipher
+        cipher = _no_cipher if self.aead is Aead.EXPORT_ONLY else self.aead._new  # the schedule's keys have their size
         object.__setattr__(self, "_cipher", cipher)
 
     @classmethod

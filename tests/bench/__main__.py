@@ -103,7 +103,7 @@ def main() -> int:
         print("\n" + "\n".join(table(head, map(stream_row, flowing))))
     compared = [] if arguments.no_peers else list(comparisons(arguments.k, seconds=arguments.seconds))
     if compared:
-        head = ["beside peers, both ends", "peer", "us here", "us there", "there / here"]
+        head = ["beside peers, both ends", "peer", "us here", "floor us", "us there", "there / here"]
         print("\n" + "\n".join(table(head, [one.row for one in compared])))
     if not arguments.no_calls:
         print("\n".join(calls(chosen)))

@@ -1,16 +1,20 @@
-"""The peers of :mod:`tests.interop` beside this library: each times itself inside of its driver, in the same run."""
+"""The peers of :mod:`tests.interop` beside this library: each times itself inside of its driver, in the same run.
+
+The floor of this library's side is beside them: a peer that is below it has faster primitives, not less around them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from privproc import hpke
+from tests.bench import floors
 from tests.bench.measure import Operation, measure
 from tests.bench.operations import hpke as ours
-from tests.bench.operations.hpke import MESSAGE
+from tests.bench.operations.hpke import KIB, MESSAGE
 from tests.interop.peers import CIRCL, CORE, KEMS, OHTTP_RS, PANVA, TWOWAY, Drivers, Peer
 
 SUITES = {
@@ -19,8 +23,15 @@ SUITES = {
 }
 
 
+FLOORS = {
+    hpke.Kem.X25519_SHA256: floors.X25519_SUITE,
+    hpke.Kem.P256_SHA256: floors.P256_SUITE,
+    hpke.Kem.X_WING: replace(floors.XWING_SUITE, hash="sha256", key_size=16),
+}
+
+
 def ohttp_exchange(suite: hpke.Suite) -> Operation:
-    return ours.ohttp_exchange("", suite, MESSAGE, None)
+    return ours.ohttp_exchange("", suite, MESSAGE, floors.ohttp(FLOORS[suite.kem], KIB, KIB))
 
 
 def hpke_message(suite: hpke.Suite) -> Operation:
@@ -30,7 +41,8 @@ def hpke_message(suite: hpke.Suite) -> Operation:
         enc, sender = hpke.setup_sender(suite, private.public_key, b"")
         return hpke.setup_recipient(suite, private, enc, b"").open(sender.seal(MESSAGE))
 
-    return Operation("", run, None)
+    ends = floors.hpke_seal(FLOORS[suite.kem], KIB), floors.hpke_open(FLOORS[suite.kem], KIB)
+    return Operation("", run, floors.Floor(*ends[0].calls, *ends[1].calls))
 
 
 OPERATIONS = {
@@ -41,18 +53,20 @@ OPERATIONS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Microseconds of one operation, the least of many batches: here, and at the peer (or why there are none)."""
+    """Microseconds of one operation, the least of many batches: here, its floor, and at the peer (or why none)."""
 
     name: str
     peer: Peer
     here: float
+    floor: float
     there: float | str
 
     @property
     def row(self) -> list[str]:
+        head = [self.name, str(self.peer), f"{self.here:.0f}", f"{self.floor:.0f}"]
         if isinstance(self.there, str):
-            return [self.name, str(self.peer), f"{self.here:.0f}", self.there, ""]
-        return [self.name, str(self.peer), f"{self.here:.0f}", f"{self.there:.0f}", f"{self.there / self.here:.2f}"]
+            return [*head, self.there, ""]
+        return [*head, f"{self.there:.0f}", f"{self.there / self.here:.2f}"]
 
 
 def comparisons(text: str, *, seconds: float) -> Iterator[Comparison]:
@@ -63,9 +77,10 @@ def comparisons(text: str, *, seconds: float) -> Iterator[Comparison]:
             for kem, suite in SUITES.items():
                 name = f"{operation}, {kem.name}, beside peers"
                 if text in name:
-                    here = min(measure(make(suite), seconds=seconds).times) / 1e3
+                    result = measure(make(suite), seconds=seconds)
+                    here, floor = min(result.times) / 1e3, min(result.floors) / 1e3
                     yield from (
-                        Comparison(name, peer, here, _there(drivers, peer, call, suite, seconds))
+                        Comparison(name, peer, here, floor, _there(drivers, peer, call, suite, seconds))
                         for peer in peers
                         if kem in KEMS[peer]
                     )

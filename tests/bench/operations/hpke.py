@@ -51,7 +51,7 @@ def streams() -> Iterator[Stream]:
 
 
 def ohttp_exchange(
-    name: str, suite: hpke.Suite, message: bytes, floor: floors.Floor | None, bound: float | None = None
+    name: str, suite: hpke.Suite, message: bytes, floor: floors.Floor, bound: float | None = None
 ) -> Operation:
     gateway, selection = _pinned(suite)
 
