@@ -8,8 +8,9 @@ authority's key decides which one counts.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -60,8 +61,9 @@ _MAX_PATH = 0xFF
 
 _VERSION = 0xA0
 _EXTENSIONS = 0xA3
-_VERSION_3 = b"\x02\x01\x02"
-_EXTENSION = ([OID, OCTET_STRING], [OID, BOOLEAN, OCTET_STRING])
+_TBS = [_VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, _EXTENSIONS]
+_VERSION_3 = b"\xa0\x03\x02\x01\x02"
+_EXTENSION = ((OID, OCTET_STRING), (OID, BOOLEAN, OCTET_STRING))
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 _COMMON_NAME = bytes.fromhex("550403")
@@ -105,26 +107,30 @@ class Certificate:
         if outer.tag != SEQUENCE:
             raise outer.fail("not a certificate")
         tbs, algorithm, signature = outer.fields(SEQUENCE, SEQUENCE, BIT_STRING)
-        parts = tbs.fields(_VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, _EXTENSIONS)
-        version, serial, inner_algorithm, issuer, validity, subject, spki, extensions = parts
-        if version.content != _VERSION_3:
-            raise version.fail("not version 3")
-        if inner_algorithm.raw != algorithm.raw:
+        places = tbs.places()
+        if [tag for tag, *_ in places] != _TBS:
+            raise tbs.fail("not the fields of a version 3 certificate")
+        version, _, inner_algorithm, issuer, validity, subject, spki, extensions = [
+            data[start:end] for _, start, _, end in places
+        ]
+        if version != _VERSION_3:
+            raise tbs.fail("not version 3")
+        if inner_algorithm != algorithm.raw:
             raise algorithm.fail("two different signature algorithms")
-        if algorithm.raw not in _ALGORITHMS:
+        if inner_algorithm not in _ALGORITHMS:
             raise UnsupportedError(f"{name}: signature algorithm")
-        not_before, not_after = _validity(validity)
-        values, critical = _extensions(extensions)
+        not_before, not_after = _validity(Element.decode(validity, name))
+        values, critical = _extensions(Element.decode(extensions, name))
         return cls(
             name=name,
             tbs=tbs.raw,
-            algorithm=algorithm.raw,
+            algorithm=inner_algorithm,
             signature=signature.whole_bytes(),
-            serial=serial.content,
-            issuer=issuer.raw,
-            subject=subject.raw,
-            spki=spki.raw,
-            common_name=_common_name(subject),
+            serial=data[slice(*places[1][2:])],
+            issuer=issuer,
+            subject=subject,
+            spki=spki,
+            common_name=_common_name(subject, name),
             not_before=not_before,
             not_after=not_after,
             extensions=values,
@@ -255,14 +261,18 @@ def read_time(element: Element) -> int:
         raise element.fail("not a time")
     if digits[14:] != b"Z" or not digits[:14].isdigit():
         raise element.fail("not a time in UTC")
-    year, rest = int(digits[:4]), [int(digits[at : at + 2]) for at in range(4, 14, 2)]
+    text = digits.decode()
     try:
-        return int(datetime(year, *rest, tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]  # five integers
+        if digits[8:10] < b"24":  # which datetime takes for the next day
+            return int(datetime.fromisoformat(f"{text[:8]}T{text[8:14]}+00:00").timestamp())
     except ValueError:
-        raise element.fail("no such time") from None
+        pass
+    raise element.fail("no such time")
 
 
-def _common_name(subject: Element) -> str:
+@functools.lru_cache(maxsize=32)  # all chips of a product line, and all platforms of Intel's, have one subject
+def _common_name(name: bytes, what: str) -> str:
+    subject = Element.decode(name, what)
     found = []
     for relative in subject.children():
         if relative.tag != SET:
@@ -288,7 +298,7 @@ def _extensions(element: Element) -> tuple[dict[bytes, bytes], frozenset[bytes]]
     critical = set()
     for item in sequence.children():
         parts = item.contents()
-        if item.tag != SEQUENCE or [tag for tag, _ in parts] not in _EXTENSION:
+        if item.tag != SEQUENCE or tuple([tag for tag, _ in parts]) not in _EXTENSION:
             raise item.fail("not an extension")
         oid = parts[0][1]
         if oid in values:
