@@ -43,6 +43,7 @@ from privproc.attestation.snp import (
 KEYS = Path(__file__).parent / "keys"
 DAY = 86400
 
+SERIALS = {"ARK": 0x10000, "SEV": 0x10001, "SEV-VLEK": 0x10002}
 CPUID = {Product.MILAN: (0x19, 0x01, 1), Product.GENOA: (0x19, 0x11, 1), Product.TURIN: (0x1A, 0x02, 1)}
 STEPPING = {Product.MILAN: "Milan-B0", Product.GENOA: "Genoa", Product.TURIN: "Turin"}
 
@@ -132,6 +133,37 @@ class Draft:
         return tlv(0x30, tbs, self.outer_algorithm or self.algorithm, tlv(0x03, b"\0", signature))
 
 
+@dataclass
+class CrlDraft:
+    """A revocation list before it is signed; every part may be replaced. ``revoked`` are serial numbers."""
+
+    issuer: bytes
+    this_update: int
+    next_update: int
+    revoked: tuple[int, ...] = ()
+    version: bytes = integer(1)
+    algorithm: bytes = PSS_SHA384
+    outer_algorithm: bytes = PSS_SHA384
+    times: bytes = b""
+    entries: bytes | None = None
+    extensions: list[bytes] = field(default_factory=lambda: [extension("551d14", integer(1))])
+
+    def tbs(self) -> bytes:
+        reason = tlv(0x30, extension("551d15", bytes.fromhex("0a0101")))
+        entries = b"".join(tlv(0x30, integer(s), utc_time(self.this_update), reason) for s in self.revoked)
+        if self.entries is not None:
+            entries = self.entries
+        times = self.times or utc_time(self.this_update) + utc_time(self.next_update)
+        extensions = tlv(0xA0, tlv(0x30, *self.extensions)) if self.extensions else b""
+        listed = tlv(0x30, entries) if entries else b""
+        return tlv(0x30, self.version, self.algorithm, self.issuer, times, listed, extensions)
+
+    def sign(self, key: Any) -> bytes:
+        tbs = self.tbs()
+        signature = key.sign(tbs, padding.PSS(padding.MGF1(SHA384()), 48), SHA384())
+        return tlv(0x30, tbs, self.outer_algorithm, tlv(0x03, b"\0", signature))
+
+
 @dataclass(frozen=True)
 class FakeAmd:
     """A root of one product line with its two signing authorities. :meth:`generate` makes one."""
@@ -157,6 +189,10 @@ class FakeAmd:
     def roots(self) -> Roots:
         return Roots(((hashlib.sha256(self.ark).digest(), self.product),))
 
+    def crl(self, *revoked: int) -> CrlDraft:
+        """The root's list of revoked serial numbers, to be changed and signed by the root."""
+        return CrlDraft(name(f"ARK-{self.product.value}"), self.at - 10 * DAY, self.at + 300 * DAY, revoked)
+
     def chip(self, seed: bytes = b"chip", *, tcb: Tcb | None = None, csp: str | None = None) -> FakeChip:
         """A chip; with ``csp`` its reports are signed by that provider's VLEK."""
         hwid = hashlib.sha512(seed).digest()[: self.product.hwid_size]
@@ -171,7 +207,7 @@ def authority_draft(product: Product, at: int, common_name: str) -> Draft:
         not_before=at - 30 * DAY,
         not_after=at + 8000 * DAY,
         spki=spki(rsa_key("amd_ark" if root else "amd_ask")),
-        serial=integer(0x10001),
+        serial=integer(SERIALS[common_name.removesuffix(f"-{product.value}")]),
         extensions=[
             extension("551d13", bytes.fromhex("30030101ff" if root else "30060101ff020100"), critical=True),
             extension("551d0f", bytes.fromhex("03020106" if root else "03020104"), critical=True),

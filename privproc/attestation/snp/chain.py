@@ -4,8 +4,7 @@ The roots are pinned as whole certificates, by the SHA-256 of their DER, one per
 signature has nothing to add, and nothing in it is malleable. The levels in the VCEK's extensions are what AMD's key
 service vouches for; :mod:`privproc.attestation.snp.appraisal` demands that the report states the same ones.
 
-Not read here: the revocation lists that AMD publishes per product line (for its ASKs and ASVKs). Who needs them checks
-them beside this, or passes roots without that line.
+What AMD has revoked among its authorities is :mod:`privproc.attestation.snp.revocation`'s matter.
 """
 
 from __future__ import annotations
@@ -135,7 +134,8 @@ class VerifiedChain(Earned):
     ``product`` line, kind of key, the ``tcb`` that the key belongs to, ``hwid`` of the chip (64 bytes, 8 on Turin;
     empty for a VLEK), ``csp`` name of the provider (VLEK only, else empty), ``fingerprint``: SHA-256 (32 bytes) of the
     leaf certificate, for logs of the keys seen. Valid while ``not_before <= at < not_after``: the overlap of the three
-    certificates.
+    certificates. ``revocations``: SHA-256 of the list that they were held against, else empty; see
+    :meth:`VerifiedRevocations.confirm <privproc.attestation.snp.revocation.VerifiedRevocations.confirm>`.
     """
 
     product: Product
@@ -146,7 +146,10 @@ class VerifiedChain(Earned):
     fingerprint: bytes
     not_before: int
     not_after: int
+    revocations: bytes
     key: ec.EllipticCurvePublicKey = field(repr=False)
+    authorities: tuple[Certificate, Certificate] = field(repr=False)
+    """ARK, and ASK or ASVK."""
 
 
 def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) -> VerifiedChain:
@@ -174,7 +177,9 @@ def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) 
         fingerprint=hashlib.sha256(vcek).digest(),
         not_before=max(certificate.not_before for certificate in chain),
         not_after=min(certificate.not_after for certificate in chain),
+        revocations=b"",
         key=leaf.p384_key(),
+        authorities=(root, middle),
     )
 
 

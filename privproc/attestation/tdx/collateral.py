@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from privproc.attestation.certificate import MAX_CERTIFICATE, Certificate
+from privproc.attestation.crl import MAX_CRL, RevocationList
 from privproc.attestation.roots import Roots
-from privproc.attestation.tdx.crl import MAX_CRL, RevocationList
 from privproc.attestation.tdx.tcb import MAX_JSON, QeIdentity, TcbInfo
 from privproc.errors import DecodeError, SignatureError, UntrustedError, UsageError
 from privproc.trust import Earned, check_window
