@@ -76,8 +76,9 @@ def oid(hexadecimal: str) -> bytes:
 
 
 def name(common_name: str) -> bytes:
-    """The distinguished name of AMD's certificates, shortened to organisation and common name."""
-    parts = (("55040a", "Not Advanced Micro Devices"), ("550403", common_name))
+    """The distinguished name of AMD's certificates, whole: peers compare each part of it."""
+    place = (("55040b", "Engineering"), ("550406", "US"), ("550407", "Santa Clara"), ("550408", "CA"))
+    parts = (*place, ("55040a", "Advanced Micro Devices"), ("550403", common_name))
     return tlv(0x30, *(tlv(0x31, tlv(0x30, oid(kind), tlv(0x0C, text.encode()))) for kind, text in parts))
 
 
@@ -87,6 +88,11 @@ def utc_time(at: int) -> bytes:
 
 def extension(identifier: str, value: bytes, *, critical: bool = False) -> bytes:
     return tlv(0x30, oid(identifier), tlv(0x01, b"\xff") if critical else b"", tlv(0x04, value))
+
+
+def list_place(address: str) -> bytes:
+    """The extension that says where a revocation list is (RFC 5280 §4.2.1.13)."""
+    return extension("551d1f", tlv(0x30, tlv(0x30, tlv(0xA0, tlv(0xA0, tlv(0x86, address.encode()))))))
 
 
 def amd_extension(tail: str, value: bytes) -> bytes:
@@ -211,6 +217,7 @@ def authority_draft(product: Product, at: int, common_name: str) -> Draft:
         extensions=[
             extension("551d13", bytes.fromhex("30030101ff" if root else "30060101ff020100"), critical=True),
             extension("551d0f", bytes.fromhex("03020106" if root else "03020104"), critical=True),
+            list_place(f"https://kds.example/vcek/v1/{product.value}/crl"),
         ],
     )
 
@@ -241,6 +248,7 @@ class FakeChip:
         """The certificate of the key, to be changed and signed."""
         product, at = self.amd.product, self.amd.at
         levels = {1: self.tcb.bootloader, 2: self.tcb.tee, 3: self.tcb.snp, 8: self.tcb.microcode}
+        levels |= dict.fromkeys(range(4, 8), 0)  # of parts that don't exist yet
         if product.has_fmc:
             levels[9] = self.tcb.fmc
         of_chip = self.csp is None
@@ -252,7 +260,7 @@ class FakeChip:
             spki=spki(self.key),
             extensions=[
                 amd_extension("01", integer(int(product.has_fmc))),
-                amd_extension("02", tlv(0x16, STEPPING[product].encode())),
+                amd_extension("02", tlv(0x16, (STEPPING[product] if of_chip else product.value).encode())),
                 *(amd_extension(f"03{part:02x}", integer(level)) for part, level in levels.items()),
                 amd_extension("04", self.hwid)
                 if self.csp is None

@@ -34,7 +34,7 @@ from privproc.attestation.tdx import (
     VerifiedCollateral,
     verify_collateral,
 )
-from tests.world.amd import DAY, CrlDraft, Draft, extension, integer, oid, tlv
+from tests.world.amd import DAY, CrlDraft, Draft, extension, integer, list_place, oid, tlv
 
 ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 SGX = "2a864886f84d010d01"
@@ -127,7 +127,7 @@ class FakeIntel:
             "signer": "Intel SGX TCB Signing",
         }
         profiles = {
-            "root": profile("30060101ff020101", "03020106"),
+            "root": [*profile("30060101ff020101", "03020106"), list_place("https://pcs.example/IntelSGXRootCA.der")],
             "pck_ca": profile("30060101ff020100", "03020106"),
             "signer": profile("3000", "030206c0"),
         }
@@ -171,7 +171,7 @@ class FakeIntel:
             "version": 3,
             "issueDate": iso(self.at - 10 * DAY),
             "nextUpdate": iso(self.at + 20 * DAY),
-            "fmspc": FMSPC.hex().upper(),
+            "fmspc": FMSPC.hex(),
             "pceId": "0000",
             "tcbType": 0,
             "tcbEvaluationDataNumber": 18,
@@ -290,7 +290,13 @@ class FakePlatform:
             not_before=intel.at - 30 * DAY,
             not_after=intel.at + 1500 * DAY,
             spki=spki(self.pck),
-            extensions=[*profile("3000", "030206c0"), extension(SGX, pairs("", self.sgx_parts()))],
+            extensions=[
+                extension("551d23", tlv(0x30, tlv(0x80, hashlib.sha1(spki(key("pck_ca"))).digest()))),  # noqa: S324
+                list_place("https://pcs.example/sgx/certification/v4/pckcrl?ca=platform&encoding=der"),
+                extension("551d0e", tlv(0x04, hashlib.sha1(spki(self.pck)).digest())),  # noqa: S324
+                *profile("3000", "030206c0"),
+                extension(SGX, pairs("", self.sgx_parts())),
+            ],
             serial=integer(self.serial),
             algorithm=ECDSA_SHA256,
         )
