@@ -41,6 +41,7 @@ _KEY_CERT_SIGN = (bytes.fromhex("03020104"), bytes.fromhex("03020204"))  # as AM
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
+_MAX_PEM = 4 * MAX_CERTIFICATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ class Endorsements:
 
 
 def _pem_pair(text: bytes) -> tuple[bytes, bytes]:
+    if len(text) > _MAX_PEM:
+        raise DecodeError("PEM", f"over {_MAX_PEM} bytes")
     found = []
     for block in text.split(_PEM_BEGIN)[1:]:
         body, end, _ = block.partition(_PEM_END)
