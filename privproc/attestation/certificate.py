@@ -64,6 +64,8 @@ _EXTENSIONS = 0xA3
 _TBS = [_VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, _EXTENSIONS]
 _VERSION_3 = b"\xa0\x03\x02\x01\x02"
 _EXTENSION = ((OID, OCTET_STRING), (OID, BOOLEAN, OCTET_STRING))
+_CRITICAL = b"\x01\x01\xff"
+_LONG_FORM = 0x80
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 _COMMON_NAME = bytes.fromhex("550403")
@@ -296,16 +298,38 @@ def _extensions(element: Element) -> tuple[dict[bytes, bytes], frozenset[bytes]]
     (sequence,) = element.fields(SEQUENCE)
     values: dict[bytes, bytes] = {}
     critical = set()
-    for item in sequence.children():
-        parts = item.contents()
-        if item.tag != SEQUENCE or tuple([tag for tag, _ in parts]) not in _EXTENSION:
-            raise item.fail("not an extension")
-        oid = parts[0][1]
-        if oid in values:
-            raise item.fail("extension twice")
-        if len(parts) == 3:
-            if parts[1][1] != b"\xff":
-                raise item.fail("a false or malformed critical flag")
+    data = sequence.data
+    for tag, start, body, end in sequence.places():
+        oid, value, marked = _short_extension(data, body, end) or _extension(data, sequence.what, body, end)
+        if tag != SEQUENCE or oid in values:
+            raise DecodeError(sequence.what, "not an extension, or one that comes twice", start)
+        if marked:
             critical.add(oid)
-        values[oid] = parts[-1][1]
+        values[oid] = value
     return values, frozenset(critical)
+
+
+def _short_extension(data: bytes, body: int, end: int) -> tuple[bytes, bytes, bool] | None:
+    """Identifier and value of an extension whose parts have lengths of one byte and fill it; ``None`` for any other.
+
+    In place, without a call a part: a chip's certificate has thirteen of them.
+    """
+    at = body + 2
+    if at > end or data[body] != OID or data[body + 1] >= _LONG_FORM or (at := at + data[body + 1]) + 2 > end:
+        return None
+    oid = data[body + 2 : at]
+    if marked := data[at : at + 3] == _CRITICAL:
+        at += 3
+    if at + 2 > end or data[at] != OCTET_STRING or data[at + 1] != end - at - 2 or end - at - 2 >= _LONG_FORM:
+        return None
+    return oid, data[at + 2 : end], marked
+
+
+def _extension(data: bytes, what: str, body: int, end: int) -> tuple[bytes, bytes, bool]:
+    """The same for any other."""
+    parts = Element(data, what, SEQUENCE, body, body, end).contents()
+    if tuple([tag for tag, _ in parts]) not in _EXTENSION:
+        raise DecodeError(what, "not an extension", body)
+    if len(parts) == 3 and parts[1][1] != b"\xff":
+        raise DecodeError(what, "a false or malformed critical flag", body)
+    return parts[0][1], parts[-1][1], len(parts) == 3

@@ -33,6 +33,8 @@ _BOOTLOADER, _TEE, _SNP, _MICROCODE, _FMC = (_AMD + b"\x03" + bytes((part,)) for
 _HWID = _AMD + b"\x04"
 _CSP_ID = _AMD + b"\x05"
 _IA5_STRING = 0x16
+_LEVELS = {bytes((0x02, 1 + (level >> 7))) + level.to_bytes(1 + (level >> 7), "big"): level for level in range(256)}
+"""The INTEGERs of one byte, as DER writes them."""
 
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 _KEY_USAGE = bytes.fromhex("551d0f")
@@ -256,7 +258,8 @@ def _text(leaf: Certificate, oid: bytes) -> str:
 
 def _tcb(leaf: Certificate, product: Product) -> Tcb:
     def level(oid: bytes) -> int:
-        return _value(leaf, oid).unsigned(0xFF)
+        known = _LEVELS.get(leaf.extensions.get(oid, b""))
+        return _value(leaf, oid).unsigned(0xFF) if known is None else known
 
     return Tcb(
         fmc=level(_FMC) if product.has_fmc else 0,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from tests.bench.floors.kem import xwing_load
-from tests.bench.floors.primitives import Call, Floor, ed25519_verify, hashes, rsa_load, rsa_pss_verify
+from tests.bench.floors.primitives import Call, Floor, ed25519_verify, hashes, rsa_key, rsa_load, rsa_pss_verify
 
 
 def report_calls() -> list[Call]:
@@ -40,9 +40,25 @@ def chain_calls() -> list[Call]:
     ]
 
 
-def authority_calls() -> list[Call]:
-    """ARK and ASK of a product line that is new: the one signs the other."""
-    return [rsa_load(2, 4096, "AMD 57230: keys of ARK and ASK"), rsa_pss_verify(1, 4096, 1100, "AMD 57230: ASK by ARK")]
+def new_chain_calls() -> list[Call]:
+    """Report and chain of a product line that is new: every key comes with what it verifies."""
+    key, data, hashed = rsa_key(4096), bytes(1100), SHA384()
+    pss = padding.PSS(padding.MGF1(hashed), 48)
+    signature = key.sign(data, pss, hashed)
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def rsa_verify() -> None:
+        loaded = load_der_public_key(spki)
+        assert isinstance(loaded, rsa.RSAPublicKey)
+        loaded.verify(signature, data, pss, hashed)
+
+    inner = ((1, "load_der_public_key"), (1, "RSAPublicKey.verify"))
+    report, _ = report_calls()
+    return [
+        Call(2, "load and verify", "AMD 57230: ASK by ARK, VCEK by ASK", rsa_verify, inner),
+        report,
+        fresh_ec_verify(1, ec.SECP384R1(), hashed, 672, "AMD 56860 table 23: the report by the VCEK"),
+    ]
 
 
 def ec_verify(times: int, curve: ec.EllipticCurve, algorithm: HashAlgorithm, size: int, why: str) -> Call:
@@ -107,7 +123,7 @@ def appraisal() -> Floor:
 
 
 def new_chain() -> Floor:
-    return Floor(*authority_calls(), *chain_calls(), *report_calls())
+    return Floor(*new_chain_calls())
 
 
 def quote() -> Floor:
