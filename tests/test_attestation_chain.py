@@ -240,6 +240,19 @@ BAD_LEAVES: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         DecodeError,
         "no such time",
     ),
+    **{
+        f"time-{what}": (
+            lambda text=text: changed(validity=tlv(0x30, tlv(0x17, text), utc_time(AT))),
+            DecodeError,
+            "no such time",
+        )
+        for what, text in {
+            "month": b"261301000000Z",
+            "hour": b"260101240000Z",
+            "minute": b"260101006000Z",
+            "second": b"260101000060Z",
+        }.items()
+    },
     "name-none": (lambda: changed(subject=tlv(0x30)), DecodeError, "not one common name"),
     "name-two": (
         lambda: changed(subject=tlv(0x30, COMMON_NAME, COMMON_NAME)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -263,13 +263,20 @@ def read_time(element: Element) -> int:
         raise element.fail("not a time")
     if digits[14:] != b"Z" or not digits[:14].isdigit():
         raise element.fail("not a time in UTC")
-    text = digits.decode()
+    hour, minute, second = int(digits[8:10]), int(digits[10:12]), int(digits[12:14])
+    midnight = _midnight(digits[:8])
+    if midnight is None or hour > 23 or minute > 59 or second > 59:
+        raise element.fail("no such time")
+    return midnight + hour * 3600 + minute * 60 + second
+
+
+@functools.lru_cache(maxsize=256)  # authorities issue many certificates in a day
+def _midnight(day: bytes) -> int | None:
+    """The Unix time at which ``YYYYMMDD`` begins; ``None`` if there is no such day."""
     try:
-        if digits[8:10] < b"24":  # which datetime takes for the next day
-            return int(datetime.fromisoformat(f"{text[:8]}T{text[8:14]}+00:00").timestamp())
+        return int(datetime(int(day[:4]), int(day[4:6]), int(day[6:]), tzinfo=UTC).timestamp())
     except ValueError:
-        pass
-    raise element.fail("no such time")
+        return None
 
 
 @functools.lru_cache(maxsize=32)  # all chips of a product line, and all platforms of Intel's, have one subject
