@@ -260,6 +260,19 @@ def test_no_extension() -> None:
         Platform.of(Certificate.decode(sign_draft(draft, key("pck_ca")), "PCK certificate"))
 
 
+NULL_PARAMETERS = bytes.fromhex("300c06082a8648ce3d0403020500")
+
+
+def test_an_algorithm_has_one_encoding() -> None:
+    """ecdsa-with-SHA256 with NULL parameters, as some makers of certificates write it (RFC 5758 §3.2 has none).
+
+    ``cryptography`` fails on it in its own way; here it is an algorithm that no vendor uses.
+    """
+    made = sign_draft(replace(PLATFORM.draft(), algorithm=NULL_PARAMETERS), key("pck_ca"))
+    with pytest.raises(UnsupportedError, match="signature algorithm"):
+        Certificate.decode(made, "PCK certificate")
+
+
 # -- policies
 
 
