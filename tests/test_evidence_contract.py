@@ -235,7 +235,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_appraisals_leave_nothing_behind(name: str) -> None:
-    """After a warm-up, a thousand of them (of Nitro, which is slower, two hundred) hold less than 64 KiB."""
+    """After a warm-up, a thousand of them (of Nitro, which is slower, a hundred) hold less than 64 KiB."""
     run = FORMATS[name]
     for _ in range(20):
         run()
@@ -243,7 +243,7 @@ def test_appraisals_leave_nothing_behind(name: str) -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        for _ in range(200 if name == "Nitro" else 1000):
+        for _ in range(100 if name == "Nitro" else 1000):
             run()
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 64 << 10
