@@ -516,6 +516,8 @@ BAD_VALUES: dict[str, list[Any]] = {
         [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"sgxtcbcomponents": []}}],
         [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": 1}] * 15}}],
         [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": 256}] * 16}}],
+        [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": True}] * 16}}],
+        [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": "1"}] * 16}}],
     ],
 }
 

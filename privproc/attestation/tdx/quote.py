@@ -142,8 +142,7 @@ class Quote:
         """
         if len(data) > MAX_QUOTE:
             raise DecodeError(_WHAT, f"over {MAX_QUOTE} bytes")
-        if len(data) < _HEADER.size + _BODY.size:
-            raise DecodeError(_WHAT, "truncated", len(data))
+        _check_room(data, 0, _HEADER.size + _BODY.size)
         version, key_type, tee_type, _, vendor, _ = _HEADER.unpack_from(data)
         if version not in {4, 5}:
             raise UnsupportedError(f"{_WHAT}: version is not 4 or 5")
@@ -161,16 +160,14 @@ class Quote:
         """All that follows the header; the three nested sizes say what is left in ``data``, to the byte."""
         end = start + _body_size(kind)
         chain_at = end + _SIGNATURES.size
-        if chain_at > len(data):
-            raise DecodeError(_WHAT, "truncated", len(data))
+        _check_room(data, end, chain_at - end)
         fields = _SIGNATURES.unpack_from(data, end)
         outer, signature, key, qe_type, inner, qe_report, qe_report_signature, size = fields
         if size > _MAX_AUTHENTICATION:
             raise DecodeError(_WHAT, f"length {size} is over {_MAX_AUTHENTICATION}", chain_at)
         authentication = data[chain_at : chain_at + size]
         chain_at += size
-        if chain_at + _CHAIN.size > len(data):
-            raise DecodeError(_WHAT, "truncated", len(data))
+        _check_room(data, chain_at, _CHAIN.size)
         chain_type, chain_size = _CHAIN.unpack_from(data, chain_at)
         if (qe_type, chain_type) != (_QE_CERTIFICATION_DATA, _PCK_CHAIN):
             raise UnsupportedError(f"{_WHAT}: certification data is not of types 6 and 5")
@@ -203,6 +200,11 @@ def strip_padding(buffer: bytes) -> bytes:
     if any(reader.rest()):
         raise DecodeError(_WHAT, "followed by other bytes than zeros", end)
     return buffer[:end]
+
+
+def _check_room(data: bytes, at: int, wanted: int) -> None:
+    if len(data) - at < wanted:
+        raise DecodeError(_WHAT, f"{wanted} bytes wanted, {max(len(data) - at, 0)} left", at)
 
 
 def _body_size(kind: int) -> int:
