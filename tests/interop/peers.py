@@ -191,6 +191,20 @@ DIFFERENCES: dict[tuple[Peer, str], Difference] = {
         AssertionError,
         "it can demand that there is an ID block of some key, not that there is none; here it isn't asked",
     ),
+    **{
+        (SEV_RS, f"{line} vlek version 2"): Difference(
+            PeerError,
+            "it refuses a report of version 2 without CHIP_ID, from which it takes the product line; a VLEK's has none",
+        )
+        for line in ("Milan", "Genoa", "Turin")
+    },
+    **{
+        (SEV_RS, f"leaf {case}"): Difference(
+            AssertionError,
+            "it verifies signatures only: names and extensions of the chip's certificate are its caller's",
+        )
+        for case in ("issuer", "subject", "twice", "product", "no-snp", "no-hwid")
+    },
     (TDX_GO, "published version 5"): Difference(AssertionError, "it has no reader for quotes of version 5"),
     (TDX_GO, "published phala_tdx_quote"): Difference(
         AssertionError, "it compares the FMSPC as text: one in capitals, as Intel's service writes some, is refused"
