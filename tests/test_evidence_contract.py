@@ -7,6 +7,7 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,20 @@ from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
 from privproc.attestation.nitro import Document
 from privproc.attestation.nitro import Policy as NitroPolicy
-from privproc.attestation.snp import Endorsements, Report, verify_id_block
+from privproc.attestation.snp import STRICT_GUEST, STRICT_PLATFORM, Endorsements, Report, Rule, verify_id_block
 from privproc.attestation.snp import Policy as SnpPolicy
-from privproc.attestation.tdx import Collateral, EventLog, QeIdentity, Quote, TcbInfo, strip_padding
+from privproc.attestation.tdx import (
+    STRICT_CONFIGURATION,
+    STRICT_DOMAIN,
+    Collateral,
+    EventLog,
+    QeIdentity,
+    Quote,
+    TcbInfo,
+    strip_padding,
+)
 from privproc.attestation.tdx import Policy as TdxPolicy
-from privproc.errors import PeerError
+from privproc.errors import PeerError, PolicyError
 from privproc.ledger import Checkpoint, CheckpointMemory, Entry, Proof, Revocations, read_policy
 from privproc.ledger.checkpoint import Note
 from privproc.ledger.plexi import SignedEpoch
@@ -33,7 +43,8 @@ from tests import test_tdx as tdx
 from tests import test_tdx_collateral as collateral
 from tests import test_tdx_format as tdx_format
 from tests.codec import check_contract
-from tests.world.amd import rsa_key, tlv
+from tests.world import intel
+from tests.world.amd import GUEST_POLICY, PLATFORM_INFO, rsa_key, tlv
 
 Parser = Callable[[bytes], object]
 
@@ -224,6 +235,50 @@ def test_no_byte_of_a_chain_can_change(which: str) -> None:
     for changed in flips(getattr(CHIP.endorsements, which), 7):
         with pytest.raises(PeerError):
             chain.verify(**{which: changed}, chip=CHIP)
+
+
+# -- each bit of each field that policies judge
+
+
+def refused_bits(check: Callable[[int], object], good: int) -> set[int]:
+    """The bits of ``good``, which is accepted, that make a refused value when one of them is turned."""
+    check(good)
+    found = set()
+    for place in range(64):
+        try:
+            check(good ^ 1 << place)
+        except PolicyError:
+            found.add(place)
+    return found
+
+
+def test_each_bit_of_a_report() -> None:
+    """Bits 0 to 15 of the guest's policy are a version, compared apart; TSME and IOMMU_WRITE_SAFE only protect."""
+    assert refused_bits(STRICT_GUEST.check, GUEST_POLICY) == set(range(16, 64))
+    assert refused_bits(STRICT_PLATFORM.check, PLATFORM_INFO) == set(range(64)) - {1, 6}
+
+
+def test_each_bit_of_a_quote() -> None:
+    """LASS and PKS only protect; features that a policy allows may be absent, x87 and SSE may not."""
+    assert refused_bits(STRICT_DOMAIN.check, 1 << 28) == set(range(64)) - {27, 30}
+    allowed = {place for place in range(2, 64) if intel.XFAM >> place & 1}
+    assert refused_bits(tdx.POLICY.check_xfam, intel.XFAM) == set(range(64)) - allowed
+
+
+@pytest.mark.parametrize("rules", [STRICT_GUEST, STRICT_PLATFORM, STRICT_DOMAIN, STRICT_CONFIGURATION], ids=type)
+def test_each_rule(rules: Any) -> None:
+    """Each bit that a policy can choose about, under each rule, set and clear."""
+    base = replace(rules, **dict.fromkeys(rules._places, Rule.EITHER))
+    fixed = sum(1 << place for place, rule in rules._fixed.values() if rule is Rule.SET)
+    for name, place in rules._places.items():
+        for rule, accepted in ((Rule.CLEAR, {0}), (Rule.SET, {1}), (Rule.EITHER, {0, 1})):
+            chosen = replace(base, **{name: rule})
+            for bit in (0, 1):
+                if bit in accepted:
+                    chosen.check(fixed | bit << place)
+                else:
+                    with pytest.raises(PolicyError, match=name):
+                        chosen.check(fixed | bit << place)
 
 
 FORMATS = {
