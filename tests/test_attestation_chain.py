@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privproc.attestation import certificate
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.der import Element
 from privproc.attestation.snp import (
@@ -182,7 +183,7 @@ BAD_LEAVES: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
     "twice": (
         lambda: changed(extensions=[*CHIP.draft().extensions, amd_extension("04", CHIP.hwid)]),
         DecodeError,
-        "extension twice",
+        "comes twice",
     ),
     "no-extensions": (lambda: changed(extensions=[]), DecodeError, "is missing"),
     "product": (lambda: with_extension("02", tlv(0x16, b"Milan-B0")), UntrustedError, "another product line"),
@@ -239,6 +240,19 @@ BAD_LEAVES: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         DecodeError,
         "no such time",
     ),
+    **{
+        f"time-{what}": (
+            lambda text=text: changed(validity=tlv(0x30, tlv(0x17, text), utc_time(AT))),
+            DecodeError,
+            "no such time",
+        )
+        for what, text in {
+            "month": b"261301000000Z",
+            "hour": b"260101240000Z",
+            "minute": b"260101006000Z",
+            "second": b"260101000060Z",
+        }.items()
+    },
     "name-none": (lambda: changed(subject=tlv(0x30)), DecodeError, "not one common name"),
     "name-two": (
         lambda: changed(subject=tlv(0x30, COMMON_NAME, COMMON_NAME)),
@@ -511,3 +525,20 @@ def test_serial_number_0_needs_no_warning() -> None:
 def test_a_report_is_not_a_certificate() -> None:
     with pytest.raises(DecodeError):
         verify(vcek=resign(bytes(0x2A0), CHIP.key))
+
+
+def read(data: bytes) -> Certificate | str:
+    try:
+        return Certificate.decode(data, "certificate")
+    except PeerError as error:
+        return str(error)
+
+
+@given(st.integers(0, len(CHIP.vcek) - 1), st.integers(0, 255))
+def test_extensions_are_read_alike_in_either_way(at: int, value: int) -> None:
+    """The short form in place, and the general one: the same certificate, or the same refusal."""
+    for data in (CHIP.vcek, CHIP.vcek[:at] + bytes((value,)) + CHIP.vcek[at + 1 :], GENOA.ark):
+        short = read(data)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(certificate, "_short_extension", lambda *_: None)
+            assert read(data) == short

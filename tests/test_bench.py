@@ -22,7 +22,9 @@ BOUNDS = {
     "OHTTP exchange, X-Wing": 1.15,
     "OHTTP exchange, X25519, 1 MiB": 1.5,
     "HPKE set-up and seal, X25519": 1.1,
-    "appraisal of an SEV-SNP report": 1.2,
+    "appraisal of an SEV-SNP report": 1.15,
+    "report and chain, all new": 1.3,
+    "appraisal of a TDX quote": 1.3,
     "private request, all parties": 1.4,
 }
 SHARES = {

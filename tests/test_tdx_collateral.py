@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privproc.attestation.certificate import Certificate, check_signature
+from privproc.attestation.crl import RevocationList
 from privproc.attestation.roots import Roots
 from privproc.attestation.tdx import Collateral, QeIdentity, TcbInfo, VerifiedCollateral, verify_collateral
 from privproc.attestation.tdx import collateral as module
-from privproc.attestation.tdx.crl import RevocationList
 from privproc.errors import (
     DecodeError,
     ExpiredError,
@@ -28,7 +28,7 @@ from privproc.errors import (
 )
 from tests.codec import check_codec, check_contract
 from tests.world.amd import DAY, PSS_SHA384, extension, integer, oid, tlv, utc_time
-from tests.world.intel import CrlDraft, FakeIntel, key, name, pem, profile, raw_signature, sign_draft, spki
+from tests.world.intel import EcCrlDraft, FakeIntel, key, name, pem, profile, raw_signature, sign_draft, spki
 from tests.world.removed import removed
 
 AT = 1_780_000_000
@@ -354,7 +354,7 @@ def test_contract(data: st.DataObject) -> None:
 LIST = INTEL.crl("pck_ca")
 
 
-def read(draft: CrlDraft) -> RevocationList:
+def read(draft: EcCrlDraft) -> RevocationList:
     return RevocationList.decode(draft.sign(key("pck_ca")), "list")
 
 
@@ -367,6 +367,8 @@ def test_list() -> None:
     assert found.revoked == {bytes.fromhex("1234"), bytes.fromhex("00abcdef")}
     assert (found.not_before, found.not_after) == (AT - 10 * DAY, AT + 20 * DAY)
     assert read(replace(LIST, revoked=())).revoked == frozenset()
+    assert read(replace(LIST, extensions=[])).revoked == read(LIST).revoked
+    assert read(replace(LIST, extensions=[], revoked=())).revoked == frozenset()
     bare = entry(integer(7), utc_time(AT))
     assert read(replace(LIST, entries=bare)).revoked == {b"\7"}
 
@@ -377,7 +379,7 @@ def test_list() -> None:
         "version-1": ({"version": b""}, "not the fields"),
         "version": ({"version": integer(2)}, "not version 2"),
         "algorithms": ({"outer_algorithm": tlv(0x30)}, "not version 2"),
-        "no-next-update": ({"times": utc_time(AT)}, "with times"),
+        "no-next-update": ({"times": utc_time(AT)}, "with a next update|and with times"),
         "times": ({"times": integer(1) + integer(2)}, "not version 2"),
         "delta": ({"extensions": [extension("551d1b", integer(1), critical=True)]}, "a critical extension"),
         "partial": ({"extensions": [extension("551d1c", b"\x30\0", critical=True)]}, "a critical extension"),
@@ -514,6 +516,8 @@ BAD_VALUES: dict[str, list[Any]] = {
         [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"sgxtcbcomponents": []}}],
         [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": 1}] * 15}}],
         [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": 256}] * 16}}],
+        [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": True}] * 16}}],
+        [INFO["tcbLevels"][0] | {"tcb": INFO["tcbLevels"][0]["tcb"] | {"tdxtcbcomponents": [{"svn": "1"}] * 16}}],
     ],
 }
 

@@ -161,6 +161,59 @@ def test_platform() -> None:
     assert platform(PLATFORM.sgx_parts() | {8: integer(1)}).ppid == PLATFORM.ppid  # Intel may add parts
 
 
+@pytest.mark.parametrize("svn", [0, 1, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF])
+def test_security_versions(svn: int) -> None:
+    """Each way in which DER writes an unsigned number, in all lengths around it."""
+    made = replace(PLATFORM, components=bytes((svn & 0xFF,)) * 16, pcesvn=svn)
+    found = platform(made.sgx_parts())
+    assert (found.components, found.pcesvn) == (made.components, svn)
+
+
+GOOD_PARTS = list(PLATFORM.sgx_parts().items())
+
+
+@pytest.mark.parametrize(
+    "more",
+    {
+        "again": pairs("", dict(GOOD_PARTS[:1]))[2:],
+        "no-pair": integer(1),
+        "no-identifier": tlv(0x30, integer(1)),
+        "truncated": b"\x30\x05\x06",
+        "tail": b"\0",
+    }.values(),
+)
+def test_what_may_not_follow(more: bytes) -> None:
+    whole = pairs("", PLATFORM.sgx_parts())
+    with pytest.raises(DecodeError):
+        platform(value=tlv(0x30, whole[4:] + more))
+
+
+def test_lengths_inside() -> None:
+    """Each of the three lengths is its content's: no reader finds other parts in the same bytes."""
+    whole = pairs("", PLATFORM.sgx_parts())
+    for at in (2, whole.index(bytes.fromhex(SGX + "02")) - 4, whole.index(bytes.fromhex(SGX + "02")) + 12):
+        value = int.from_bytes(whole[at : at + 2], "big")
+        for other in (value - 1, value + 1, value + 16):
+            with pytest.raises(DecodeError):
+                platform(value=whole[:at] + other.to_bytes(2, "big") + whole[at + 2 :])
+
+
+def test_order_of_parts() -> None:
+    """The profile's, in which Intel writes them."""
+    for parts in (GOOD_PARTS[::-1], [GOOD_PARTS[1], GOOD_PARTS[0], *GOOD_PARTS[2:]]):
+        with pytest.raises(DecodeError, match="not of Intel's profile"):
+            platform(dict(parts))
+
+
+EXTENSION = pairs("", PLATFORM.sgx_parts())
+
+
+@given(st.integers(0, len(EXTENSION) - 1), st.integers(0, 255))
+def test_contract_of_extensions(at: int, value: int) -> None:
+    check_contract(lambda made: platform(value=made), EXTENSION[:at] + bytes((value,)) + EXTENSION[at + 1 :])
+    check_contract(lambda made: platform(value=made), EXTENSION[:at] + bytes((value,)))
+
+
 TCB = {**{part + 1: integer(svn) for part, svn in enumerate(world.COMPONENTS)}, 17: integer(13), 18: tlv(4, bytes(16))}
 FLAGS = dict.fromkeys((1, 2, 3), tlv(1, b"\0"))
 
@@ -193,7 +246,7 @@ def test_other_extensions(change: dict[int, bytes]) -> None:
 
 @pytest.mark.parametrize("part", range(1, 6))
 def test_missing_parts(part: int) -> None:
-    with pytest.raises(DecodeError, match="is missing"):
+    with pytest.raises(DecodeError, match="not of Intel's profile"):
         platform({k: v for k, v in PLATFORM.sgx_parts().items() if k != part})
 
 
@@ -205,6 +258,19 @@ def test_no_extension() -> None:
     draft = replace(PLATFORM.draft(), extensions=profile("3000", "030206c0"))
     with pytest.raises(DecodeError, match="no SGX extension"):
         Platform.of(Certificate.decode(sign_draft(draft, key("pck_ca")), "PCK certificate"))
+
+
+NULL_PARAMETERS = bytes.fromhex("300c06082a8648ce3d0403020500")
+
+
+def test_an_algorithm_has_one_encoding() -> None:
+    """ecdsa-with-SHA256 with NULL parameters, as some makers of certificates write it (RFC 5758 §3.2 has none).
+
+    ``cryptography`` fails on it in its own way; here it is an algorithm that no vendor uses.
+    """
+    made = sign_draft(replace(PLATFORM.draft(), algorithm=NULL_PARAMETERS), key("pck_ca"))
+    with pytest.raises(UnsupportedError, match="signature algorithm"):
+        Certificate.decode(made, "PCK certificate")
 
 
 # -- policies

@@ -8,6 +8,7 @@ authority's key decides which one counts.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -60,8 +61,11 @@ _MAX_PATH = 0xFF
 
 _VERSION = 0xA0
 _EXTENSIONS = 0xA3
-_VERSION_3 = b"\x02\x01\x02"
-_EXTENSION = ([OID, OCTET_STRING], [OID, BOOLEAN, OCTET_STRING])
+_TBS = [_VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, _EXTENSIONS]
+_VERSION_3 = b"\xa0\x03\x02\x01\x02"
+_EXTENSION = ((OID, OCTET_STRING), (OID, BOOLEAN, OCTET_STRING))
+_CRITICAL = b"\x01\x01\xff"
+_LONG_FORM = 0x80
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 _COMMON_NAME = bytes.fromhex("550403")
@@ -105,26 +109,30 @@ class Certificate:
         if outer.tag != SEQUENCE:
             raise outer.fail("not a certificate")
         tbs, algorithm, signature = outer.fields(SEQUENCE, SEQUENCE, BIT_STRING)
-        parts = tbs.fields(_VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, _EXTENSIONS)
-        version, serial, inner_algorithm, issuer, validity, subject, spki, extensions = parts
-        if version.content != _VERSION_3:
-            raise version.fail("not version 3")
-        if inner_algorithm.raw != algorithm.raw:
+        places = tbs.places()
+        if [tag for tag, *_ in places] != _TBS:
+            raise tbs.fail("not the fields of a version 3 certificate")
+        version, _, inner_algorithm, issuer, validity, subject, spki, extensions = [
+            data[start:end] for _, start, _, end in places
+        ]
+        if version != _VERSION_3:
+            raise tbs.fail("not version 3")
+        if inner_algorithm != algorithm.raw:
             raise algorithm.fail("two different signature algorithms")
-        if algorithm.raw not in _ALGORITHMS:
+        if inner_algorithm not in _ALGORITHMS:
             raise UnsupportedError(f"{name}: signature algorithm")
-        not_before, not_after = _validity(validity)
-        values, critical = _extensions(extensions)
+        not_before, not_after = _validity(Element.decode(validity, name))
+        values, critical = _extensions(Element.decode(extensions, name))
         return cls(
             name=name,
             tbs=tbs.raw,
-            algorithm=algorithm.raw,
+            algorithm=inner_algorithm,
             signature=signature.whole_bytes(),
-            serial=serial.content,
-            issuer=issuer.raw,
-            subject=subject.raw,
-            spki=spki.raw,
-            common_name=_common_name(subject),
+            serial=data[slice(*places[1][2:])],
+            issuer=issuer,
+            subject=subject,
+            spki=spki,
+            common_name=_common_name(subject, name),
             not_before=not_before,
             not_after=not_after,
             extensions=values,
@@ -255,14 +263,25 @@ def read_time(element: Element) -> int:
         raise element.fail("not a time")
     if digits[14:] != b"Z" or not digits[:14].isdigit():
         raise element.fail("not a time in UTC")
-    year, rest = int(digits[:4]), [int(digits[at : at + 2]) for at in range(4, 14, 2)]
+    hour, minute, second = int(digits[8:10]), int(digits[10:12]), int(digits[12:14])
+    midnight = _midnight(digits[:8])
+    if midnight is None or hour > 23 or minute > 59 or second > 59:
+        raise element.fail("no such time")
+    return midnight + hour * 3600 + minute * 60 + second
+
+
+@functools.lru_cache(maxsize=256)  # authorities issue many certificates in a day
+def _midnight(day: bytes) -> int | None:
+    """The Unix time at which ``YYYYMMDD`` begins; ``None`` if there is no such day."""
     try:
-        return int(datetime(year, *rest, tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]  # five integers
+        return int(datetime(int(day[:4]), int(day[4:6]), int(day[6:]), tzinfo=UTC).timestamp())
     except ValueError:
-        raise element.fail("no such time") from None
+        return None
 
 
-def _common_name(subject: Element) -> str:
+@functools.lru_cache(maxsize=32)  # all chips of a product line, and all platforms of Intel's, have one subject
+def _common_name(name: bytes, what: str) -> str:
+    subject = Element.decode(name, what)
     found = []
     for relative in subject.children():
         if relative.tag != SET:
@@ -286,16 +305,38 @@ def _extensions(element: Element) -> tuple[dict[bytes, bytes], frozenset[bytes]]
     (sequence,) = element.fields(SEQUENCE)
     values: dict[bytes, bytes] = {}
     critical = set()
-    for item in sequence.children():
-        parts = item.contents()
-        if item.tag != SEQUENCE or [tag for tag, _ in parts] not in _EXTENSION:
-            raise item.fail("not an extension")
-        oid = parts[0][1]
-        if oid in values:
-            raise item.fail("extension twice")
-        if len(parts) == 3:
-            if parts[1][1] != b"\xff":
-                raise item.fail("a false or malformed critical flag")
+    data = sequence.data
+    for tag, start, body, end in sequence.places():
+        oid, value, marked = _short_extension(data, body, end) or _extension(data, sequence.what, body, end)
+        if tag != SEQUENCE or oid in values:
+            raise DecodeError(sequence.what, "not an extension, or one that comes twice", start)
+        if marked:
             critical.add(oid)
-        values[oid] = parts[-1][1]
+        values[oid] = value
     return values, frozenset(critical)
+
+
+def _short_extension(data: bytes, body: int, end: int) -> tuple[bytes, bytes, bool] | None:
+    """Identifier and value of an extension whose parts have lengths of one byte and fill it; ``None`` for any other.
+
+    In place, without a call a part: a chip's certificate has thirteen of them.
+    """
+    at = body + 2
+    if at > end or data[body] != OID or data[body + 1] >= _LONG_FORM or (at := at + data[body + 1]) + 2 > end:
+        return None
+    oid = data[body + 2 : at]
+    if marked := data[at : at + 3] == _CRITICAL:
+        at += 3
+    if at + 2 > end or data[at] != OCTET_STRING or data[at + 1] != end - at - 2 or end - at - 2 >= _LONG_FORM:
+        return None
+    return oid, data[at + 2 : end], marked
+
+
+def _extension(data: bytes, what: str, body: int, end: int) -> tuple[bytes, bytes, bool]:
+    """The same for any other."""
+    parts = Element(data, what, SEQUENCE, body, body, end).contents()
+    if tuple([tag for tag, _ in parts]) not in _EXTENSION:
+        raise DecodeError(what, "not an extension", body)
+    if len(parts) == 3 and parts[1][1] != b"\xff":
+        raise DecodeError(what, "a false or malformed critical flag", body)
+    return parts[0][1], parts[-1][1], len(parts) == 3

@@ -62,47 +62,22 @@ class Element(NamedTuple):
 
     def children(self) -> list[Element]:
         """The elements in the content, which they fill exactly. Raises :class:`DecodeError`."""
-        data, what, _, _, at, end = self
-        found = []
-        while at < end:
-            tag, body, stop = _head(data, what, at, end)
-            found.append(_new(Element, (data, what, tag, at, body, stop)))
-            at = stop
-        return found
+        data, what = self.data, self.what
+        return [_new(Element, (data, what, *place)) for place in self.places()]
 
     def contents(self) -> list[tuple[int, bytes]]:
         """Tag and content of each of :meth:`children`."""
-        data, what, _, _, at, end = self
-        found = []
-        while at < end:
-            tag, body, at = _head(data, what, at, end)
-            found.append((tag, data[body:at]))
-        return found
+        data = self.data
+        return [(tag, data[body:end]) for tag, _, body, end in self.places()]
 
-    def pairs(self) -> dict[bytes, Element]:
-        """``SEQUENCE OF SEQUENCE { OBJECT IDENTIFIER, ANY }``: the values by the content of their identifiers.
-
-        Raises :class:`DecodeError`, also for an identifier that comes twice.
-        """
-        data, what, tag, _, at, end = self
-        if tag != SEQUENCE:
-            raise self.fail("not a sequence")
-        found: dict[bytes, Element] = {}
-        while at < end:
-            start = at
-            tag, body, at = _head(data, what, start, end)
-            kind, name, middle = _head(data, what, body, at)
-            value, body, last = _head(data, what, middle, at)
-            oid = data[name:middle]
-            if tag != SEQUENCE or kind != OID or last != at or oid in found:
-                raise DecodeError(what, "not an identifier, of its own, and a value", start)
-            found[oid] = _new(Element, (data, what, value, middle, body, last))
-        return found
+    def places(self) -> list[tuple[int, int, int, int]]:
+        """Tag of each of :meth:`children`, and the places in ``data`` of its start, its content's start and its end."""
+        return _places(self.data, self.what, self.body, self.end)
 
     def fields(self, *tags: int) -> list[Element]:
         """The children, which have exactly these tags in this order. Raises :class:`DecodeError`."""
         found = self.children()
-        if [child.tag for child in found] != list(tags):
+        if tuple([child.tag for child in found]) != tags:
             raise self.fail("not the expected fields")
         return found
 
@@ -123,6 +98,23 @@ class Element(NamedTuple):
         if value > limit:
             raise self.fail(f"integer is over {limit}")
         return value
+
+
+def _places(data: bytes, what: str, at: int, end: int) -> list[tuple[int, int, int, int]]:
+    found = []
+    last = end - 1  # what has no room for a length goes to _head, which refuses it
+    while at < end:
+        # The short form in place, without a call: a chain has hundreds of elements, most of them short.
+        if at < last and (size := data[at + 1]) < _LONG_FORM and (tag := data[at]) & _MULTI_BYTE_TAG != _MULTI_BYTE_TAG:
+            body = at + 2
+            stop = body + size
+            if stop > end:
+                raise DecodeError(what, "truncated", at)
+        else:
+            tag, body, stop = _head(data, what, at, end)
+        found.append((tag, at, body, stop))
+        at = stop
+    return found
 
 
 def _head(data: bytes, what: str, start: int, end: int) -> tuple[int, int, int]:

@@ -323,7 +323,9 @@ class Checkpoint:
 
     @classmethod
     def decode(cls, text: bytes) -> Self:
-        """Read a note's text. Raises :class:`DecodeError`."""
+        """Read a note's text, of at most :data:`MAX_NOTE` bytes. Raises :class:`DecodeError`."""
+        if len(text) > MAX_NOTE:
+            raise DecodeError("checkpoint", f"more than {MAX_NOTE} bytes")
         try:
             lines = text.decode().split("\n")
         except UnicodeDecodeError as error:

@@ -94,6 +94,8 @@ TOOLCHAINS = {
     ),
 }
 
+TOOLCHAINS |= {f"evidence/{language}": TOOLCHAINS[language] for language in ("rust", "go")}
+
 
 def build(language: str, *, timed: bool = False) -> Path:
     """The folder with the built driver; raises :class:`UnavailableError`."""
@@ -103,13 +105,14 @@ def build(language: str, *, timed: bool = False) -> Path:
             raise UnavailableError(f"{tool} isn't installed")
     files = sorted(path for path in source.rglob("*") if path.is_file())
     content = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
-    folder = CACHE / f"{language}-{hashlib.sha256(content).hexdigest()[:16]}"
+    name = language.replace("/", "-")
+    folder = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{language}.lock").open("w") as lock:
+    with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one build for all the processes of a test run
         done = folder / "built"
         if not done.exists():
-            for old in CACHE.glob(f"{language}-*"):
+            for old in CACHE.glob(f"{name}-*"):
                 shutil.rmtree(old)
             shutil.copytree(source, folder)
             _run(toolchain, toolchain.build, folder, BUILD_SECONDS)

@@ -18,6 +18,8 @@ from tests.interop.driver import HERE, Driver, PeerError, PeerPanicError, Result
 
 RUST = tomllib.loads((HERE / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "go" / "go.mod").read_text(), re.MULTILINE))
+RUST_EVIDENCE = tomllib.loads((HERE / "evidence" / "rust" / "Cargo.toml").read_text())["dependencies"]
+GO_EVIDENCE = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "evidence" / "go" / "go.mod").read_text(), re.MULTILINE))
 NODE = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
 
 
@@ -80,8 +82,13 @@ BHTTP_GO = Peer("go", "github.com/openpcc/bhttp", GO["github.com/openpcc/bhttp"]
 PANVA = Peer("node", "hpke", NODE["hpke"])
 CORE = Peer("node", "@hpke/core", NODE["@hpke/core"])
 BHTTP_JS = Peer("node", "bhttp-js", NODE["bhttp-js"])
+SEV_GO, TDX_GO = (
+    Peer("evidence/go", name, GO_EVIDENCE[name])
+    for name in ("github.com/google/go-sev-guest", "github.com/google/go-tdx-guest")
+)
+SEV_RS = Peer("evidence/rust", "sev", RUST_EVIDENCE["sev"]["version"].removeprefix("="))
 
-PEERS = (OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, PANVA, CORE, BHTTP_JS)
+PEERS = (OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, PANVA, CORE, BHTTP_JS, SEV_GO, TDX_GO, SEV_RS)
 
 NIST = (Kem.P256_SHA256, Kem.P384_SHA384, Kem.P521_SHA512)
 CURVES = (*NIST, Kem.X25519_SHA256, Kem.X448_SHA512)
@@ -120,6 +127,8 @@ _FETCH_JOINS = Difference(AssertionError, "the Fetch API joins fields of one nam
 _FETCH_TRAILERS = Difference(AssertionError, "the Fetch API has no trailers")
 _LAST = Difference(AssertionError, "its decoder keeps only the last of several fields of one name")
 _TRAILERS = Difference(AssertionError, "its decoder reads trailers, and doesn't hand them out")
+
+_TURIN = "it has no reader for Turin: neither the FMC of its certificates nor their hwID of 8 bytes"
 
 DIFFERENCES: dict[tuple[Peer, str], Difference] = {
     (OHTTP_RS, "chunked client, CHACHA20_POLY1305"): Difference(PeerPanicError, _RS_NONCE),
@@ -164,6 +173,54 @@ DIFFERENCES: dict[tuple[Peer, str], Difference] = {
     ),
     (BHTTP_JS, "decodes response without content"): Difference(
         PeerError, "its decoder fails at a status that has no content, such as 204"
+    ),
+    **{
+        (SEV_GO, f"Turin {kind} version {version}"): Difference(PeerError, _TURIN)
+        for kind in ("vcek", "vlek")
+        for version in (2, 3, 5)
+    },
+    (SEV_GO, "Genoa vcek version 2"): Difference(
+        PeerError, "beside a report of version 2 it knows certificates of Genoa by their stepping only"
+    ),
+    (SEV_GO, "leaf product"): Difference(
+        AssertionError, "from report version 3 on it doesn't compare the product line in the chip's certificate"
+    ),
+    (SEV_GO, "check signer"): Difference(
+        AssertionError, "it takes either kind of key, VCEK or VLEK, and any provider's; one chip can be demanded"
+    ),
+    (SEV_GO, "check id-block"): Difference(
+        AssertionError,
+        "it can demand that there is an ID block of some key, not that there is none; here it isn't asked",
+    ),
+    **{
+        (SEV_RS, f"{line} vlek version 2"): Difference(
+            PeerError,
+            "it refuses a report of version 2 without CHIP_ID, from which it takes the product line; a VLEK's has none",
+        )
+        for line in ("Milan", "Genoa", "Turin")
+    },
+    **{
+        (SEV_RS, f"leaf {case}"): Difference(
+            AssertionError,
+            "it verifies signatures only: names and extensions of the chip's certificate are its caller's",
+        )
+        for case in ("issuer", "subject", "twice", "product", "no-snp", "no-hwid")
+    },
+    (TDX_GO, "published version 5"): Difference(AssertionError, "it has no reader for quotes of version 5"),
+    (TDX_GO, "published phala_tdx_quote"): Difference(
+        AssertionError, "it compares the FMSPC as text: one in capitals, as Intel's service writes some, is refused"
+    ),
+    (TDX_GO, "check collateral-window"): Difference(
+        AssertionError, "it takes collateral at the very second of its next update"
+    ),
+    (TDX_GO, "check module"): Difference(
+        AssertionError, "it doesn't compare the attributes that TCB info states for modules since TDX 1.5"
+    ),
+    (TDX_GO, "check qe-debug"): Difference(
+        AssertionError, "it takes a quoting enclave that may be debugged, if Intel's mask leaves that bit out"
+    ),
+    (TDX_GO, "check platform-tcb"): Difference(
+        AssertionError, "it doesn't look at the advisories of an up-to-date level"
     ),
 }
 """What is found to differ, by peer and case. A case that fails for another peer, or no longer fails, is a failure."""

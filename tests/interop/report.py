@@ -12,11 +12,13 @@ from tests.interop.peers import ABSENT, DIFFERENCES, PEERS, Peer
 from tests.interop.summary import Outcome, outcomes
 
 PAGE = HERE.parent.parent / "docs" / "interop.md"
-LANGUAGES = {"rust": "Rust", "go": "Go", "node": "JavaScript"}
+LANGUAGES = {"rust": "Rust", "go": "Go", "node": "JavaScript", "evidence/go": "Go", "evidence/rust": "Rust"}
 LAYERS = {
     "test_hpke.py": "HPKE",
     "test_ohttp.py": "OHTTP",
     "test_bhttp.py": "Binary HTTP",
+    "test_evidence_snp.py": "SEV-SNP",
+    "test_evidence_tdx.py": "TDX",
 }
 INTRODUCTION = """\
 # Interoperability
@@ -39,6 +41,9 @@ What is tested, always in both roles:
   out.
 - **Binary HTTP**: both framings: query strings, repeated, long and empty fields, cookies, trailers, informational
   responses, large contents, padding, and messages that end before their empty sections.
+- **SEV-SNP and TDX evidence**: reports and quotes that other projects publish and those of the makers in `tests/world`:
+  good ones are accepted, and what a check of this library refuses is refused there too. Where a peer leaves a demand to
+  its caller, or doesn't have it, the table says so. `dcap-qvl`, of PyPI, is compared in `tests/test_tdx_real.py`.
 
 A test in which a peer is known to differ must fail, in the known way: a difference that goes away is noticed as well.
 """

@@ -43,6 +43,7 @@ from privproc.attestation.snp import (
 KEYS = Path(__file__).parent / "keys"
 DAY = 86400
 
+SERIALS = {"ARK": 0x10000, "SEV": 0x10001, "SEV-VLEK": 0x10002}
 CPUID = {Product.MILAN: (0x19, 0x01, 1), Product.GENOA: (0x19, 0x11, 1), Product.TURIN: (0x1A, 0x02, 1)}
 STEPPING = {Product.MILAN: "Milan-B0", Product.GENOA: "Genoa", Product.TURIN: "Turin"}
 
@@ -75,8 +76,9 @@ def oid(hexadecimal: str) -> bytes:
 
 
 def name(common_name: str) -> bytes:
-    """The distinguished name of AMD's certificates, shortened to organisation and common name."""
-    parts = (("55040a", "Not Advanced Micro Devices"), ("550403", common_name))
+    """The distinguished name of AMD's certificates, whole: peers compare each part of it."""
+    place = (("55040b", "Engineering"), ("550406", "US"), ("550407", "Santa Clara"), ("550408", "CA"))
+    parts = (*place, ("55040a", "Advanced Micro Devices"), ("550403", common_name))
     return tlv(0x30, *(tlv(0x31, tlv(0x30, oid(kind), tlv(0x0C, text.encode()))) for kind, text in parts))
 
 
@@ -86,6 +88,11 @@ def utc_time(at: int) -> bytes:
 
 def extension(identifier: str, value: bytes, *, critical: bool = False) -> bytes:
     return tlv(0x30, oid(identifier), tlv(0x01, b"\xff") if critical else b"", tlv(0x04, value))
+
+
+def list_place(address: str) -> bytes:
+    """The extension that says where a revocation list is (RFC 5280 §4.2.1.13)."""
+    return extension("551d1f", tlv(0x30, tlv(0x30, tlv(0xA0, tlv(0xA0, tlv(0x86, address.encode()))))))
 
 
 def amd_extension(tail: str, value: bytes) -> bytes:
@@ -132,6 +139,37 @@ class Draft:
         return tlv(0x30, tbs, self.outer_algorithm or self.algorithm, tlv(0x03, b"\0", signature))
 
 
+@dataclass
+class CrlDraft:
+    """A revocation list before it is signed; every part may be replaced. ``revoked`` are serial numbers."""
+
+    issuer: bytes
+    this_update: int
+    next_update: int
+    revoked: tuple[int, ...] = ()
+    version: bytes = integer(1)
+    algorithm: bytes = PSS_SHA384
+    outer_algorithm: bytes = PSS_SHA384
+    times: bytes = b""
+    entries: bytes | None = None
+    extensions: list[bytes] = field(default_factory=lambda: [extension("551d14", integer(1))])
+
+    def tbs(self) -> bytes:
+        reason = tlv(0x30, extension("551d15", bytes.fromhex("0a0101")))
+        entries = b"".join(tlv(0x30, integer(s), utc_time(self.this_update), reason) for s in self.revoked)
+        if self.entries is not None:
+            entries = self.entries
+        times = self.times or utc_time(self.this_update) + utc_time(self.next_update)
+        extensions = tlv(0xA0, tlv(0x30, *self.extensions)) if self.extensions else b""
+        listed = tlv(0x30, entries) if entries else b""
+        return tlv(0x30, self.version, self.algorithm, self.issuer, times, listed, extensions)
+
+    def sign(self, key: Any) -> bytes:
+        tbs = self.tbs()
+        signature = key.sign(tbs, padding.PSS(padding.MGF1(SHA384()), 48), SHA384())
+        return tlv(0x30, tbs, self.outer_algorithm, tlv(0x03, b"\0", signature))
+
+
 @dataclass(frozen=True)
 class FakeAmd:
     """A root of one product line with its two signing authorities. :meth:`generate` makes one."""
@@ -157,6 +195,10 @@ class FakeAmd:
     def roots(self) -> Roots:
         return Roots(((hashlib.sha256(self.ark).digest(), self.product),))
 
+    def crl(self, *revoked: int) -> CrlDraft:
+        """The root's list of revoked serial numbers, to be changed and signed by the root."""
+        return CrlDraft(name(f"ARK-{self.product.value}"), self.at - 10 * DAY, self.at + 300 * DAY, revoked)
+
     def chip(self, seed: bytes = b"chip", *, tcb: Tcb | None = None, csp: str | None = None) -> FakeChip:
         """A chip; with ``csp`` its reports are signed by that provider's VLEK."""
         hwid = hashlib.sha512(seed).digest()[: self.product.hwid_size]
@@ -171,10 +213,11 @@ def authority_draft(product: Product, at: int, common_name: str) -> Draft:
         not_before=at - 30 * DAY,
         not_after=at + 8000 * DAY,
         spki=spki(rsa_key("amd_ark" if root else "amd_ask")),
-        serial=integer(0x10001),
+        serial=integer(SERIALS[common_name.removesuffix(f"-{product.value}")]),
         extensions=[
             extension("551d13", bytes.fromhex("30030101ff" if root else "30060101ff020100"), critical=True),
             extension("551d0f", bytes.fromhex("03020106" if root else "03020104"), critical=True),
+            list_place(f"https://kds.example/vcek/v1/{product.value}/crl"),
         ],
     )
 
@@ -205,6 +248,7 @@ class FakeChip:
         """The certificate of the key, to be changed and signed."""
         product, at = self.amd.product, self.amd.at
         levels = {1: self.tcb.bootloader, 2: self.tcb.tee, 3: self.tcb.snp, 8: self.tcb.microcode}
+        levels |= dict.fromkeys(range(4, 8), 0)  # of parts that don't exist yet
         if product.has_fmc:
             levels[9] = self.tcb.fmc
         of_chip = self.csp is None
@@ -216,7 +260,7 @@ class FakeChip:
             spki=spki(self.key),
             extensions=[
                 amd_extension("01", integer(int(product.has_fmc))),
-                amd_extension("02", tlv(0x16, STEPPING[product].encode())),
+                amd_extension("02", tlv(0x16, (STEPPING[product] if of_chip else product.value).encode())),
                 *(amd_extension(f"03{part:02x}", integer(level)) for part, level in levels.items()),
                 amd_extension("04", self.hwid)
                 if self.csp is None

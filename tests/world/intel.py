@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ from privproc.attestation.tdx import (
     VerifiedCollateral,
     verify_collateral,
 )
-from tests.world.amd import DAY, Draft, extension, integer, oid, tlv, utc_time
+from tests.world.amd import DAY, CrlDraft, Draft, extension, integer, list_place, oid, tlv
 
 ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 SGX = "2a864886f84d010d01"
@@ -103,26 +103,14 @@ def iso(at: int) -> str:
 
 
 @dataclass
-class CrlDraft:
-    issuer: bytes
-    this_update: int
-    next_update: int
-    revoked: tuple[int, ...] = ()
-    version: bytes = integer(1)
+class EcCrlDraft(CrlDraft):
+    """The same for an authority with a key on P-256."""
+
     algorithm: bytes = ECDSA_SHA256
     outer_algorithm: bytes = ECDSA_SHA256
-    times: bytes = b""
-    entries: bytes | None = None
-    extensions: list[bytes] = field(default_factory=lambda: [extension("551d14", integer(1))])
 
     def sign(self, private: Any) -> bytes:
-        reason = tlv(0x30, extension("551d15", bytes.fromhex("0a0101")))
-        entries = b"".join(tlv(0x30, integer(s), utc_time(self.this_update), reason) for s in self.revoked)
-        if self.entries is not None:
-            entries = self.entries
-        times = self.times or utc_time(self.this_update) + utc_time(self.next_update)
-        parts = (self.version, self.algorithm, self.issuer, times, tlv(0x30, entries) if entries else b"")
-        return signed(private, tlv(0x30, *parts, tlv(0xA0, tlv(0x30, *self.extensions))), self.outer_algorithm)
+        return signed(private, self.tbs(), self.outer_algorithm)
 
 
 @dataclass(frozen=True)
@@ -139,7 +127,7 @@ class FakeIntel:
             "signer": "Intel SGX TCB Signing",
         }
         profiles = {
-            "root": profile("30060101ff020101", "03020106"),
+            "root": [*profile("30060101ff020101", "03020106"), list_place("https://pcs.example/IntelSGXRootCA.der")],
             "pck_ca": profile("30060101ff020100", "03020106"),
             "signer": profile("3000", "030206c0"),
         }
@@ -157,9 +145,9 @@ class FakeIntel:
     def certificate(self, which: str) -> bytes:
         return sign_draft(self.draft(which), key("root"))
 
-    def crl(self, which: str) -> CrlDraft:
+    def crl(self, which: str) -> EcCrlDraft:
         """The list of ``root`` or ``pck_ca``, to be changed and signed."""
-        return CrlDraft(self.draft(which).subject, self.at - 10 * DAY, self.at + 20 * DAY, (0x1234, 0xABCDEF))
+        return EcCrlDraft(self.draft(which).subject, self.at - 10 * DAY, self.at + 20 * DAY, (0x1234, 0xABCDEF))
 
     @property
     def roots(self) -> Roots:
@@ -183,7 +171,7 @@ class FakeIntel:
             "version": 3,
             "issueDate": iso(self.at - 10 * DAY),
             "nextUpdate": iso(self.at + 20 * DAY),
-            "fmspc": FMSPC.hex().upper(),
+            "fmspc": FMSPC.hex(),
             "pceId": "0000",
             "tcbType": 0,
             "tcbEvaluationDataNumber": 18,
@@ -302,7 +290,13 @@ class FakePlatform:
             not_before=intel.at - 30 * DAY,
             not_after=intel.at + 1500 * DAY,
             spki=spki(self.pck),
-            extensions=[*profile("3000", "030206c0"), extension(SGX, pairs("", self.sgx_parts()))],
+            extensions=[
+                extension("551d23", tlv(0x30, tlv(0x80, hashlib.sha1(spki(key("pck_ca"))).digest()))),  # noqa: S324
+                list_place("https://pcs.example/sgx/certification/v4/pckcrl?ca=platform&encoding=der"),
+                extension("551d0e", tlv(0x04, hashlib.sha1(spki(self.pck)).digest())),  # noqa: S324
+                *profile("3000", "030206c0"),
+                extension(SGX, pairs("", self.sgx_parts())),
+            ],
             serial=integer(self.serial),
             algorithm=ECDSA_SHA256,
         )

@@ -6,8 +6,10 @@ Documents: AMD 56860 (SEV-SNP firmware ABI, revision 1.58), AMD 57230 (VCEK cert
 from privproc.attestation.rules import Rule
 from privproc.attestation.snp.appraisal import VerifiedEvidence, appraise
 from privproc.attestation.snp.chain import AMD_ROOTS, Endorsements, Roots, VerifiedChain, verify_chain
+from privproc.attestation.snp.idblock import VerifiedIdBlock, verify_id_block
 from privproc.attestation.snp.policy import NO_ID_BLOCK, AnyChip, Chips, Floor, IdBlock, Policy, Provider
 from privproc.attestation.snp.report import Product, Report, SigningKey, Tcb
+from privproc.attestation.snp.revocation import VerifiedRevocations, verify_revocations
 from privproc.attestation.snp.rules import STRICT_GUEST, STRICT_PLATFORM, GuestRules, PlatformRules
 
 __all__ = [
@@ -32,6 +34,10 @@ __all__ = [
     "Tcb",
     "VerifiedChain",
     "VerifiedEvidence",
+    "VerifiedIdBlock",
+    "VerifiedRevocations",
     "appraise",
     "verify_chain",
+    "verify_id_block",
+    "verify_revocations",
 ]

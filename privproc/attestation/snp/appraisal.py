@@ -99,7 +99,7 @@ def appraise(
         tcb=chain.tcb,
         host_data=report.host_data,
         policy_digest=policy.digest,
-        checks=tuple(name for name, _ in _CHECKS),
+        checks=(*(("revocation",) if chain.revocations else ()), *(name for name, _ in _CHECKS)),
         not_before=chain.not_before,
         not_after=min(chain.not_after, logged.not_after, at + policy.max_age),
     )

@@ -4,8 +4,7 @@ The roots are pinned as whole certificates, by the SHA-256 of their DER, one per
 signature has nothing to add, and nothing in it is malleable. The levels in the VCEK's extensions are what AMD's key
 service vouches for; :mod:`privproc.attestation.snp.appraisal` demands that the report states the same ones.
 
-Not read here: the revocation lists that AMD publishes per product line (for its ASKs and ASVKs). Who needs them checks
-them beside this, or passes roots without that line.
+What AMD has revoked among its authorities is :mod:`privproc.attestation.snp.revocation`'s matter.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ _BOOTLOADER, _TEE, _SNP, _MICROCODE, _FMC = (_AMD + b"\x03" + bytes((part,)) for
 _HWID = _AMD + b"\x04"
 _CSP_ID = _AMD + b"\x05"
 _IA5_STRING = 0x16
+_LEVELS = {bytes((0x02, 1 + (level >> 7))) + level.to_bytes(1 + (level >> 7), "big"): level for level in range(256)}
+"""The INTEGERs of one byte, as DER writes them."""
 
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 _KEY_USAGE = bytes.fromhex("551d0f")
@@ -42,6 +43,7 @@ _KEY_CERT_SIGN = (bytes.fromhex("03020104"), bytes.fromhex("03020204"))  # as AM
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
+_MAX_PEM = 4 * MAX_CERTIFICATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class Endorsements:
 
 
 def _pem_pair(text: bytes) -> tuple[bytes, bytes]:
+    if len(text) > _MAX_PEM:
+        raise DecodeError("PEM", f"over {_MAX_PEM} bytes")
     found = []
     for block in text.split(_PEM_BEGIN)[1:]:
         body, end, _ = block.partition(_PEM_END)
@@ -135,7 +139,8 @@ class VerifiedChain(Earned):
     ``product`` line, kind of key, the ``tcb`` that the key belongs to, ``hwid`` of the chip (64 bytes, 8 on Turin;
     empty for a VLEK), ``csp`` name of the provider (VLEK only, else empty), ``fingerprint``: SHA-256 (32 bytes) of the
     leaf certificate, for logs of the keys seen. Valid while ``not_before <= at < not_after``: the overlap of the three
-    certificates.
+    certificates. ``revocations``: SHA-256 of the list that they were held against, else empty; see
+    :meth:`VerifiedRevocations.confirm <privproc.attestation.snp.revocation.VerifiedRevocations.confirm>`.
     """
 
     product: Product
@@ -146,7 +151,10 @@ class VerifiedChain(Earned):
     fingerprint: bytes
     not_before: int
     not_after: int
+    revocations: bytes
     key: ec.EllipticCurvePublicKey = field(repr=False)
+    authorities: tuple[Certificate, Certificate] = field(repr=False)
+    """ARK, and ASK or ASVK."""
 
 
 def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) -> VerifiedChain:
@@ -174,7 +182,9 @@ def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) 
         fingerprint=hashlib.sha256(vcek).digest(),
         not_before=max(certificate.not_before for certificate in chain),
         not_after=min(certificate.not_after for certificate in chain),
+        revocations=b"",
         key=leaf.p384_key(),
+        authorities=(root, middle),
     )
 
 
@@ -248,7 +258,8 @@ def _text(leaf: Certificate, oid: bytes) -> str:
 
 def _tcb(leaf: Certificate, product: Product) -> Tcb:
     def level(oid: bytes) -> int:
-        return _value(leaf, oid).unsigned(0xFF)
+        known = _LEVELS.get(leaf.extensions.get(oid, b""))
+        return _value(leaf, oid).unsigned(0xFF) if known is None else known
 
     return Tcb(
         fmc=level(_FMC) if product.has_fmc else 0,

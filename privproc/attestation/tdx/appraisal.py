@@ -50,7 +50,7 @@ class VerifiedEvidence(verified.VerifiedEvidence):
     rtmrs: tuple[bytes, bytes, bytes, bytes]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Case:
     quote: Quote
     qe: EnclaveReport
@@ -73,9 +73,9 @@ class _Case:
 
     @cached_property
     def versions(self) -> tuple[bytes, ...]:
-        """TEE_TCB_SVN as of the domain's start, and since TD 1.5 as of now: both have to do."""
-        report = self.report
-        return (report.tee_tcb_svn,) if report.tee_tcb_svn_2 is None else (report.tee_tcb_svn, report.tee_tcb_svn_2)
+        """TEE_TCB_SVN as of the domain's start, and since TD 1.5 as of now if that differs: both have to do."""
+        then, now = self.report.tee_tcb_svn, self.report.tee_tcb_svn_2
+        return (then,) if now is None or now == then else (then, now)
 
     @cached_property
     def modules(self) -> list[tuple[ModuleIdentity, bytes]]:
@@ -301,7 +301,7 @@ def _log(case: _Case) -> None:
 
 
 def _masked(value: bytes, mask: bytes) -> bytes:
-    return bytes(a & b for a, b in zip(value, mask, strict=True))
+    return (int.from_bytes(value, "big") & int.from_bytes(mask, "big")).to_bytes(len(value), "big")
 
 
 _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from privproc.attestation.certificate import MAX_CERTIFICATE, Certificate
+from privproc.attestation.crl import MAX_CRL, RevocationList
 from privproc.attestation.roots import Roots
-from privproc.attestation.tdx.crl import MAX_CRL, RevocationList
 from privproc.attestation.tdx.tcb import MAX_JSON, QeIdentity, TcbInfo
 from privproc.errors import DecodeError, SignatureError, UntrustedError, UsageError
 from privproc.trust import Earned, check_window
@@ -45,7 +45,7 @@ _ECDSA_SHA256 = ec.ECDSA(SHA256())
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----\n"
 _END = b"-----END CERTIFICATE-----\n"
-_LINE = 48
+_LINE, _WIDTH = 48, 64  # bytes in a line, and their characters
 _LIMITS = (
     MAX_CERTIFICATE,
     MAX_CERTIFICATE,
@@ -142,11 +142,17 @@ def pem_decode(text: bytes, name: str) -> bytes:
     """
     if len(text) > 2 * MAX_CERTIFICATE:
         raise DecodeError(name, "PEM too long")
+    body = text.removeprefix(_BEGIN).removesuffix(_END)
+    joined = body.replace(b"\n", b"")
     try:
-        certificate = binascii.a2b_base64(text.removeprefix(_BEGIN).removesuffix(_END).replace(b"\n", b""))
+        certificate = binascii.a2b_base64(joined)
     except binascii.Error:
         raise DecodeError(name, "not base64") from None
-    if pem_encode(certificate) != text:
+    lines = -(-len(joined) // _WIDTH)
+    wrapped = (len(_BEGIN) + len(joined) + lines + len(_END), b"\n" * (len(joined) // _WIDTH), b"\n")
+    if (len(text), body[_WIDTH :: _WIDTH + 1], body[-1:]) != wrapped or (
+        binascii.b2a_base64(certificate, newline=False) != joined
+    ):
         raise DecodeError(name, "not one certificate in PEM with lines of 64 characters")
     return certificate
 

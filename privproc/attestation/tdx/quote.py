@@ -20,6 +20,7 @@ MAX_QUOTE = 16384
 
 _WHAT = "TDX quote"
 _HEADER = struct.Struct("<HHI4s16s20s")
+_BODY = struct.Struct("<HI")
 _ECDSA_P256 = 2
 _TDX = 0x81
 _INTEL_QE = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
@@ -27,6 +28,9 @@ _TD10 = struct.Struct("<16s48s48s8sQQ48s48s48s48s48s48s48s48s64s")
 _TD15_TAIL = struct.Struct("<16s48s")
 _BODY_TD10, _BODY_TD15 = 2, 3
 _ENCLAVE_REPORT = struct.Struct("<16s4s28s16s32s32s32s96sHH60s64s")
+_SIGNATURES = struct.Struct("<I64s64sHI384s64sH")  # from the size behind the report to that of the authentication data
+_BEFORE_QE = 64 + 64 + 2 + 4
+_CHAIN = struct.Struct("<HI")
 _QE_CERTIFICATION_DATA = 6
 _PCK_CHAIN = 5
 _MAX_AUTHENTICATION = 1024
@@ -58,9 +62,9 @@ class TdReport:
     mrservicetd: bytes | None
 
     @classmethod
-    def _read(cls, reader: Reader, kind: int) -> TdReport:
-        fixed = _TD10.unpack(reader.take(_TD10.size))
-        tail = _TD15_TAIL.unpack(reader.take(_TD15_TAIL.size)) if kind == _BODY_TD15 else (None, None)
+    def _read(cls, data: bytes, at: int, kind: int) -> TdReport:
+        fixed = _TD10.unpack_from(data, at)
+        tail = _TD15_TAIL.unpack_from(data, at + _TD10.size) if kind == _BODY_TD15 else (None, None)
         svn, mrseam, mrsignerseam, seam_attributes, attributes, xfam, mrtd, config, owner, owner_config = fixed[:10]
         return cls(
             tee_tcb_svn=svn,
@@ -138,28 +142,43 @@ class Quote:
         """
         if len(data) > MAX_QUOTE:
             raise DecodeError(_WHAT, f"over {MAX_QUOTE} bytes")
-        return Reader.all(data, _WHAT, lambda reader: cls._read(reader, data))
-
-    @classmethod
-    def _read(cls, reader: Reader, data: bytes) -> Quote:
-        version, key_type, tee_type, _, vendor, _ = _HEADER.unpack(reader.take(_HEADER.size))
+        _check_room(data, 0, _HEADER.size + _BODY.size)
+        version, key_type, tee_type, _, vendor, _ = _HEADER.unpack_from(data)
         if version not in {4, 5}:
             raise UnsupportedError(f"{_WHAT}: version is not 4 or 5")
         if (key_type, tee_type, vendor) != (_ECDSA_P256, _TDX, _INTEL_QE):
             raise UnsupportedError(f"{_WHAT}: not of a TDX domain with ECDSA on P-256 by Intel's quoting enclave")
-        report = TdReport._read(reader, _body_kind(reader) if version == 5 else _BODY_TD10)
-        signed = data[: reader.offset]
-        outer = _sub(reader, 4)
-        signature, key = outer.take(64), outer.take(64)
-        _expect(outer, _QE_CERTIFICATION_DATA)
-        inner = _sub(outer, 4)
-        qe_report, qe_report_signature = inner.take(_ENCLAVE_REPORT.size), inner.take(64)
-        authentication = _sub(inner, 2, _MAX_AUTHENTICATION).rest()
-        _expect(inner, _PCK_CHAIN)
-        chain = _sub(inner, 4).rest()
-        inner.finish()
-        outer.finish()
-        return cls(version, report, signed, signature, key, qe_report, qe_report_signature, authentication, chain)
+        start, kind = _HEADER.size, _BODY_TD10
+        if version == 5:
+            kind, size = _BODY.unpack_from(data, start)
+            _check_body(kind, size)
+            start += _BODY.size
+        return cls._read(data, version, start, kind)
+
+    @classmethod
+    def _read(cls, data: bytes, version: int, start: int, kind: int) -> Quote:
+        """All that follows the header; the three nested sizes say what is left in ``data``, to the byte."""
+        end = start + _body_size(kind)
+        chain_at = end + _SIGNATURES.size
+        _check_room(data, end, chain_at - end)
+        fields = _SIGNATURES.unpack_from(data, end)
+        outer, signature, key, qe_type, inner, qe_report, qe_report_signature, size = fields
+        if size > _MAX_AUTHENTICATION:
+            raise DecodeError(_WHAT, f"length {size} is over {_MAX_AUTHENTICATION}", chain_at)
+        authentication = data[chain_at : chain_at + size]
+        chain_at += size
+        _check_room(data, chain_at, _CHAIN.size)
+        chain_type, chain_size = _CHAIN.unpack_from(data, chain_at)
+        if (qe_type, chain_type) != (_QE_CERTIFICATION_DATA, _PCK_CHAIN):
+            raise UnsupportedError(f"{_WHAT}: certification data is not of types 6 and 5")
+        chain = data[chain_at + _CHAIN.size :]
+        left = len(data) - end - 4
+        if outer < left:
+            raise DecodeError(_WHAT, f"{left - outer} trailing bytes", end + 4 + outer)
+        if (outer, inner, chain_size) != (left, left - _BEFORE_QE, len(chain)):
+            raise DecodeError(_WHAT, "a length that isn't its content's", end)
+        report = TdReport._read(data, start, kind)
+        return cls(version, report, data[:end], signature, key, qe_report, qe_report_signature, authentication, chain)
 
 
 def strip_padding(buffer: bytes) -> bytes:
@@ -171,7 +190,11 @@ def strip_padding(buffer: bytes) -> bytes:
     reader = Reader(buffer, _WHAT)
     version = _little(reader, 2)
     reader.take(_HEADER.size - 2)
-    reader.take(_body_size(_body_kind(reader) if version == 5 else _BODY_TD10))
+    kind = _BODY_TD10
+    if version == 5:
+        kind = _little(reader, 2)
+        _check_body(kind, _little(reader, 4))
+    reader.take(_body_size(kind))
     reader.take(_little(reader, 4))
     end = reader.offset
     if any(reader.rest()):
@@ -179,29 +202,20 @@ def strip_padding(buffer: bytes) -> bytes:
     return buffer[:end]
 
 
+def _check_room(data: bytes, at: int, wanted: int) -> None:
+    if len(data) - at < wanted:
+        raise DecodeError(_WHAT, f"{wanted} bytes wanted, {max(len(data) - at, 0)} left", at)
+
+
 def _body_size(kind: int) -> int:
     return _TD10.size + (_TD15_TAIL.size if kind == _BODY_TD15 else 0)
 
 
-def _body_kind(reader: Reader) -> int:
-    kind, size = _little(reader, 2), _little(reader, 4)
+def _check_body(kind: int, size: int) -> None:
     if kind not in {_BODY_TD10, _BODY_TD15}:
         raise UnsupportedError(f"{_WHAT}: body is not the report of a TD 1.0 or TD 1.5")
     if size != _body_size(kind):
-        raise reader.fail("body of another size than its type's")
-    return kind
-
-
-def _expect(reader: Reader, kind: int) -> None:
-    if _little(reader, 2) != kind:
-        raise UnsupportedError(f"{_WHAT}: certification data is not of type {kind}")
-
-
-def _sub(reader: Reader, width: int, at_most: int = MAX_QUOTE) -> Reader:
-    size = _little(reader, width)
-    if size > at_most:
-        raise reader.fail(f"length {size} is over {at_most}")
-    return Reader(reader.take(size), _WHAT)
+        raise DecodeError(_WHAT, "body of another size than its type's", _HEADER.size)
 
 
 def _little(reader: Reader, width: int) -> int:

@@ -242,14 +242,17 @@ class _Object:
             raise self.fail(name, f"is not an array of up to {_MAX_ITEMS} strings")
         return tuple(values)
 
-    def components(self, name: str) -> list[int]:
+    def components(self, name: str) -> bytes:
         values = self.get(name)
         if not isinstance(values, list) or len(values) != _COMPONENTS or not all(isinstance(v, dict) for v in values):
             raise self.fail(name, f"are not {_COMPONENTS} objects")
         found = [value.get("svn") for value in values]
-        if not all(type(svn) is int and 0 <= svn <= 0xFF for svn in found):
-            raise self.fail(name, "are not security versions of one byte")
-        return found
+        try:
+            if set(map(type, found)) == {int}:  # True is an int too
+                return bytes(found)
+        except ValueError:  # not of one byte
+            pass
+        raise self.fail(name, "are not security versions of one byte")
 
     def levels(self, least: Callable[[_Object], tuple[int, ...]]) -> tuple[Level, ...]:
         return tuple(

@@ -18,7 +18,17 @@ Rules of this package:
 
 from __future__ import annotations
 
-from tests.bench.floors.evidence import appraisal, chain_calls, learn, ledger, ledger_calls, report_calls
+from tests.bench.floors.evidence import (
+    appraisal,
+    chain_calls,
+    document,
+    learn,
+    ledger,
+    ledger_calls,
+    new_chain,
+    quote,
+    report_calls,
+)
 from tests.bench.floors.hpke import (
     P256_SUITE,
     X25519_SUITE,
@@ -78,6 +88,7 @@ __all__ = [
     "blind",
     "blind_sign",
     "chain_calls",
+    "document",
     "ed25519_load",
     "ed25519_sign",
     "ed25519_verify",
@@ -91,12 +102,14 @@ __all__ = [
     "learn",
     "ledger",
     "ledger_calls",
+    "new_chain",
     "ohttp",
     "ohttp_aead",
     "ohttp_calls",
     "opening",
     "p256_decap",
     "p256_encap",
+    "quote",
     "random",
     "redemption",
     "report_calls",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 from tests.bench.floors.kem import xwing_load
-from tests.bench.floors.primitives import Call, Floor, ed25519_verify, hashes, rsa_load, rsa_pss_verify
+from tests.bench.floors.primitives import Call, Floor, ed25519_verify, hashes, rsa_key, rsa_load, rsa_pss_verify
 
 
 def report_calls() -> list[Call]:
@@ -40,6 +40,72 @@ def chain_calls() -> list[Call]:
     ]
 
 
+def new_chain_calls() -> list[Call]:
+    """Report and chain of a product line that is new: every key comes with what it verifies."""
+    key, data, hashed = rsa_key(4096), bytes(1100), SHA384()
+    pss = padding.PSS(padding.MGF1(hashed), 48)
+    signature = key.sign(data, pss, hashed)
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def rsa_verify() -> None:
+        loaded = load_der_public_key(spki)
+        assert isinstance(loaded, rsa.RSAPublicKey)
+        loaded.verify(signature, data, pss, hashed)
+
+    inner = ((1, "load_der_public_key"), (1, "RSAPublicKey.verify"))
+    report, _ = report_calls()
+    return [
+        Call(2, "load and verify", "AMD 57230: ASK by ARK, VCEK by ASK", rsa_verify, inner),
+        report,
+        fresh_ec_verify(1, ec.SECP384R1(), hashed, 672, "AMD 56860 table 23: the report by the VCEK"),
+    ]
+
+
+def ec_verify(times: int, curve: ec.EllipticCurve, algorithm: HashAlgorithm, size: int, why: str) -> Call:
+    """A signature of ``size`` bytes by a key that is loaded."""
+    key, signed, scheme = ec.generate_private_key(curve), bytes(size), ec.ECDSA(algorithm)
+    run = functools.partial(key.public_key().verify, key.sign(signed, scheme), signed, scheme)
+    return Call(times, "ECPublicKey.verify", why, run)
+
+
+def fresh_ec_verify(times: int, curve: ec.EllipticCurve, algorithm: HashAlgorithm, size: int, why: str) -> Call:
+    """The same by a key that comes with it: its first use costs more than the later ones."""
+    key, signed, scheme = ec.generate_private_key(curve), bytes(size), ec.ECDSA(algorithm)
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    signature = key.sign(signed, scheme)
+
+    def run() -> None:
+        ec.EllipticCurvePublicKey.from_encoded_point(curve, point).verify(signature, signed, scheme)
+
+    inner = ((1, "EllipticCurvePublicKey.from_encoded_point"), (1, "ECPublicKey.verify"))
+    return Call(times, "load and verify", why, run, inner)
+
+
+def quote_calls() -> list[Call]:
+    """One TDX quote of a platform that is new, beside collateral that is verified."""
+    curve, algorithm = ec.SECP256R1(), SHA256()
+    signature = ec.generate_private_key(curve).sign(b"", ec.ECDSA(algorithm))
+    der = functools.partial(encode_dss_signature, *decode_dss_signature(signature))
+    return [
+        Call(2, "encode_dss_signature", "DCAP quote format: r and s", der),
+        ec_verify(1, curve, algorithm, 1050, "PCK certificate profile: PCK by the PCK authority"),
+        fresh_ec_verify(1, curve, algorithm, 384, "DCAP quote format: QE report by the PCK"),
+        fresh_ec_verify(1, curve, algorithm, 702, "DCAP quote format: header and body by the attestation key"),
+    ]
+
+
+def document_calls() -> list[Call]:
+    """One Nitro document: the root is pinned, each of four certificates under it comes with its issuer's key."""
+    curve, algorithm = ec.SECP384R1(), SHA384()
+    signature = ec.generate_private_key(curve).sign(b"", ec.ECDSA(algorithm))
+    der = functools.partial(encode_dss_signature, *decode_dss_signature(signature))
+    return [
+        fresh_ec_verify(4, curve, algorithm, 500, "AP §3.2.3: leaf, instance, zone and region by the one above"),
+        Call(1, "encode_dss_signature", "RFC 9053 §2.1: r || s", der),
+        fresh_ec_verify(1, curve, algorithm, 4500, "RFC 9052 §4.4: the document by the leaf"),
+    ]
+
+
 def ledger_calls(witnesses: int, path: int) -> list[Call]:
     """The log's signature, a cosignature of each witness that is known, the Merkle path (RFC 6962 §2.1)."""
     return [
@@ -54,6 +120,18 @@ def ledger_calls(witnesses: int, path: int) -> list[Call]:
 
 def appraisal() -> Floor:
     return Floor(*report_calls())
+
+
+def new_chain() -> Floor:
+    return Floor(*new_chain_calls())
+
+
+def quote() -> Floor:
+    return Floor(*quote_calls())
+
+
+def document() -> Floor:
+    return Floor(*document_calls())
 
 
 def ledger(witnesses: int, path: int) -> Floor:

@@ -4,39 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from privproc.attestation import snp
+from privproc.attestation import nitro, snp, tdx
+from privproc.attestation.snp import chain as snp_chain
+from privproc.ledger import Logged
 from privproc.ledger import verify as verify_log
 from tests.bench import floors
 from tests.bench.measure import Operation
 from tests.bench.parties import AT, LOG_SIZE, parties
+from tests.world import aws, intel
 from tests.world.amd import strict_policy
 from tests.world.enclave import MEASUREMENT
+from tests.world.intel import FakeIntel
 from tests.world.world import NAMESPACE, ROLE
 
 PATH = (LOG_SIZE - 1).bit_length()
+BINDING = b"privproc/1 bind\0" + bytes(range(48))
 WITNESSES = 3
 """Cosignatures in a proof, all by witnesses that the device knows."""
 
 
 def operations() -> Iterator[Operation]:
     yield appraisal()
+    yield new_chain()
+    yield quote()
+    yield document()
     yield ledger()
     yield learn()
 
 
 def appraisal() -> Operation:
     p = parties()
-    binding = b"privproc/1 bind\0" + bytes(range(48))
-    evidence = p.chip.report(measurement=MEASUREMENT, report_data=binding)
+    evidence = p.chip.report(measurement=MEASUREMENT, report_data=BINDING)
     policy, chain, logged = strict_policy(p.chip), p.chip.chain(), _logged()
 
     def run(_: None) -> snp.VerifiedEvidence:
-        return snp.appraise(evidence, binding=binding, policy=policy, chain=chain, logged=logged, role=ROLE, at=AT)
+        return snp.appraise(evidence, binding=BINDING, policy=policy, chain=chain, logged=logged, role=ROLE, at=AT)
 
-    return Operation("appraisal of an SEV-SNP report", run, floors.appraisal(), 1.2)
+    return Operation("appraisal of an SEV-SNP report", run, floors.appraisal(), 1.15)
 
 
-def _logged() -> object:
+def new_chain() -> Operation:
+    p = parties()
+    evidence = p.chip.report(measurement=MEASUREMENT, report_data=BINDING)
+    policy, logged, e = strict_policy(p.chip), _logged(), p.chip.endorsements
+
+    def run(_: None) -> snp.VerifiedEvidence:
+        chain = snp.verify_chain(e.vcek, e.ask, e.ark, roots=p.chip.amd.roots, at=AT)
+        return snp.appraise(evidence, binding=BINDING, policy=policy, chain=chain, logged=logged, role=ROLE, at=AT)
+
+    return Operation(
+        "report and chain, all new", run, floors.new_chain(), 1.3, prepare=snp_chain._authority.cache_clear
+    )
+
+
+def quote() -> Operation:
+    maker = FakeIntel(AT)
+    platform, collateral = maker.platform(), maker.verified()
+    evidence, policy = platform.quote(report_data=BINDING), intel.strict_policy(platform)
+    logged = _entry(policy.measurement(tdx.Quote.decode(evidence).report))
+
+    def run(_: None) -> tdx.VerifiedEvidence:
+        return tdx.appraise(
+            evidence, binding=BINDING, policy=policy, collateral=collateral, logged=logged, role=ROLE, at=AT
+        )
+
+    return Operation("appraisal of a TDX quote", run, floors.quote(), 1.3)
+
+
+def document() -> Operation:
+    maker = aws.FakeAws(AT)
+    evidence, policy = maker.document(BINDING), aws.strict_policy()
+    logged = _entry(nitro.measurement(nitro.Document.decode(evidence).pcrs, policy.logged_pcrs))
+
+    def run(_: None) -> nitro.VerifiedEvidence:
+        return nitro.appraise(
+            evidence, binding=BINDING, policy=policy, roots=maker.roots, logged=logged, role=ROLE, at=AT
+        )
+
+    return Operation("appraisal of a Nitro document", run, floors.document())
+
+
+def _entry(digest: bytes) -> Logged:
+    """A log's word for ``digest``, not of a log: that has a row of its own."""
+    return Logged._earn(
+        namespace=NAMESPACE, role=ROLE, digest=digest, security_version=1, not_after=AT + 3600, checkpoint=None
+    )
+
+
+def _logged() -> Logged:
     p = parties()
     contents = p.directory.contents.get(at=AT)
     service = contents.service(ROLE)

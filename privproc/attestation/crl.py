@@ -11,10 +11,16 @@ from privproc.errors import DecodeError, UntrustedError
 __all__ = ["MAX_CRL", "RevocationList"]
 
 MAX_CRL = 1 << 18
-"""Bytes of the longest list that is read, some 5000 entries; Intel's had 2663 in 2025."""
+"""Bytes of the longest list that is read, some 5000 entries; Intel's had 2663 in 2025, AMD's name nothing yet."""
 
 _VERSION_2 = b"\x01"
 _EXTENSIONS = 0xA0
+_OPTIONAL: tuple[list[int], ...] = (
+    [],
+    [SEQUENCE],
+    [_EXTENSIONS],
+    [SEQUENCE, _EXTENSIONS],
+)  # the entries, and extensions of the list
 _TIMES = {0x17, 0x18}
 
 
@@ -46,13 +52,13 @@ class RevocationList:
         tbs, algorithm, signature = outer.fields(SEQUENCE, SEQUENCE, BIT_STRING)
         parts = tbs.children()
         tags = [part.tag for part in parts]
-        with_entries = tags[5:] == [SEQUENCE, _EXTENSIONS]
-        if tags[:3] != [INTEGER, SEQUENCE, SEQUENCE] or not (with_entries or tags[5:] == [_EXTENSIONS]):
-            raise tbs.fail("not the fields of a list with a next update and extensions")
+        if tags[:3] != [INTEGER, SEQUENCE, SEQUENCE] or len(tags) < 5 or tags[5:] not in _OPTIONAL:
+            raise tbs.fail("not the fields of a list with a next update")
         if parts[0].content != _VERSION_2 or parts[1].raw != algorithm.raw or not set(tags[3:5]) <= _TIMES:
             raise tbs.fail("not version 2, of one algorithm and with times")
-        (extensions,) = parts[-1].fields(SEQUENCE)
-        _refuse_critical(extensions)
+        if _EXTENSIONS in tags:
+            (extensions,) = parts[-1].fields(SEQUENCE)
+            _refuse_critical(extensions)
         return cls(
             name=name,
             tbs=tbs.raw,
@@ -61,7 +67,7 @@ class RevocationList:
             issuer=parts[2].raw,
             not_before=read_time(parts[3]),
             not_after=read_time(parts[4]),
-            revoked=frozenset(map(_serial, parts[5].children())) if with_entries else frozenset(),
+            revoked=frozenset(map(_serial, parts[5].children())) if SEQUENCE in tags[5:] else frozenset(),
         )
 
     def check_issued(self, authority: Certificate, key: AuthorityKey) -> None:

@@ -1,0 +1,8 @@
+module driver
+
+go 1.25.4
+
+require (
+	github.com/google/go-sev-guest v0.15.0
+	github.com/google/go-tdx-guest v0.3.1
+)
