@@ -1,4 +1,4 @@
-"""Exported authenticators: each value by hand (tests/authenticators.py) and, where the form is RFC 9261's, by the library.
+"""Exported authenticators: by hand (tests/authenticators.py) and, where the form is RFC 9261's, by the library.
 
 What fizz published is of a draft: requests without their handshake header, SHA-256, in one case another context string.
 So it shows that the definition written out in tests/authenticators.py is the one that others have; the library, which
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from privproc.errors import PolicyError
-from privproc.ratls.authenticator import Authenticators, AuthenticatorRequest, Side
+from privproc.ratls.authenticator import AuthenticatorRequest, Authenticators, Side
 from privproc.ratls.credential import Credential
 from privproc.secret import Secret
 from tests import authenticators as by_hand
