@@ -158,17 +158,17 @@ def _framed(kind: int, body: bytes) -> bytes:
 class _Keys(NamedTuple):
     """The exporter values of one sender (RFC 9261 §5.1)."""
 
-    handshake: bytes
+    handshake: Secret
     finished: Secret
 
     @classmethod
     def export(cls, export: Export, sender: Side) -> _Keys:
         label = b"EXPORTER-" + sender.value + b" authenticator "
-        context = export(label + b"handshake context", b"", _HASH_SIZE)
-        return cls(context.expose(), export(label + b"finished key", b"", _HASH_SIZE))
+        ends = (b"handshake context", b"finished key")
+        return cls(*(export(label + end, b"", _HASH_SIZE) for end in ends))
 
     def transcript(self, *messages: bytes) -> bytes:
-        return hashlib.sha384(b"".join((self.handshake, *messages))).digest()
+        return hashlib.sha384(b"".join((self.handshake.expose(), *messages))).digest()
 
     def mac(self, *messages: bytes) -> bytes:
         return hmac.digest(self.finished.expose(), self.transcript(*messages), "sha384")
@@ -207,7 +207,7 @@ class Authenticators(Unique):
         Raises :class:`DecodeError`, :class:`LimitError`, :class:`ReplayError` for a context that was seen before,
         :class:`UntrustedError` for a request of this end's own kind, and :class:`UnsupportedError` when the request
         doesn't take the credential's signatures, or no evidence: :meth:`refuse` may answer it then, if nothing was
-        raised before. :class:`UsageError` for an attestation of more than 65533 bytes.
+        raised before. :class:`UsageError` for an attestation of more than 65529 bytes.
         """
         asked = self._received(request)
         if credential.scheme not in asked.schemes:
@@ -301,8 +301,6 @@ class PendingAuthenticator(Step[_Asked]):
         if parts.context != request.context:
             raise UntrustedError("the authenticator answers another request")
         _check_mac(parts.verify_data, keys.mac(encoded, parts.certificate, parts.verify))
-        if parts.scheme not in request.schemes:
-            raise UnsupportedError("CertificateVerify: a scheme that wasn't offered")
         signed = _SIGNED + keys.transcript(encoded, parts.certificate)
         verify_signature(parts.entries[0].certificate, parts.scheme, parts.signature, signed)
         return Authenticated._earn(

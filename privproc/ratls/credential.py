@@ -59,10 +59,12 @@ class Credential:
 def verify_signature(leaf: bytes, scheme: int, signature: bytes, data: bytes) -> None:
     """Verify a signature of ``scheme`` by the key of a certificate (DER).
 
-    Raises :class:`DecodeError` for the certificate's form, :class:`UnsupportedError` for its key,
-    :class:`SignatureError` for a signature that doesn't hold or is of another kind than the key.
+    Raises :class:`DecodeError` for the certificate's form, :class:`UnsupportedError` for its key or a scheme that isn't
+    of :data:`SCHEMES`, :class:`SignatureError` for a signature that doesn't hold or is of another kind than the key.
     """
     key = _public_key(leaf)
+    if scheme not in SCHEMES:
+        raise UnsupportedError("CertificateVerify: a scheme that wasn't offered")
     try:
         if scheme == _ED25519 and isinstance(key, Ed25519PublicKey):
             key.verify(signature, data)
