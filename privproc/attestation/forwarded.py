@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Self, final
 
 from privproc._step import Step
 from privproc.attestation.binder import EXPORTER_LENGTH, Binding, Direction
+from privproc.attestation.certificate import MAX_CERTIFICATE
 from privproc.attestation.message import Attestation
 from privproc.attestation.verified import VerifiedEvidence
 from privproc.errors import PolicyError, UnsupportedError, UsageError
@@ -44,7 +45,6 @@ AHEAD: Final = 300
 
 _TH1: Final = 48
 _NAME_LIMIT: Final = 255
-_LEAF_LIMIT: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class BackEnd:
         except UnicodeDecodeError:
             raise reader.fail("the role is not UTF-8") from None
         since, th1, exporter = reader.u64(), reader.take(_TH1), reader.take(EXPORTER_LENGTH)
-        return cls(role, since, th1, exporter, reader.vector(4, 1, _LEAF_LIMIT), Attestation.decode(reader.rest()))
+        return cls(role, since, th1, exporter, reader.vector(4, 1, MAX_CERTIFICATE), Attestation.decode(reader.rest()))
 
     def encode(self) -> bytes:
         """The wire form."""

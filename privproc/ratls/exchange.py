@@ -9,14 +9,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Self
 
+from privproc.attestation.certificate import MAX_CERTIFICATE
 from privproc.attestation.message import Attestation
 from privproc.ratls.authenticator import MAX_AUTHENTICATOR
 from privproc.tagged import tagged_hash
 from privproc.wire import Reader, Writer
 
 __all__ = ["Introduction", "Presentation", "introduced", "presented"]
-
-_MAX_LEAF = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Introduction:
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
-        return cls(reader.vector(4, 1, MAX_AUTHENTICATOR), reader.vector(4, 1, _MAX_LEAF))
+        return cls(reader.vector(4, 1, MAX_AUTHENTICATOR), reader.vector(4, 1, MAX_CERTIFICATE))
 
     def encode(self) -> bytes:
         """The wire form."""
