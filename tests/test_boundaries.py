@@ -151,8 +151,9 @@ def samples() -> dict[str, Decoder]:
         "ledger.proof.Proof": of(ledger.Proof, ledger.Proof.decode(proof), exact=False),
         "ohttp.problems.Problem": of(ohttp.Problem, ohttp.Problem(ohttp.OHTTP_KEY, "title", 400), exact=False),
         "ohttp.replay.decode_date": Decoder(ohttp.decode_date, ohttp.encode_date(AT), ohttp.encode_date),
-        "ratls.authenticator.AuthenticatorRequest": of(
-            AuthenticatorRequest, AuthenticatorRequest(Side.CLIENT, bytes(32), (0x0807, 0x0403), True)
+        "ratls.authenticator.AuthenticatorRequest": Decoder(
+            AuthenticatorRequest.decode,
+            AuthenticatorRequest(Side.CLIENT, bytes(32), (0x0807, 0x0403), attestation=True).encode(),
         ),
         "ratls.exchange.Introduction": of(Introduction, Introduction(b"request", b"leaf")),
         "ratls.exchange.Presentation": of(Presentation, Presentation(b"request", b"authenticator")),

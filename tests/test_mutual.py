@@ -5,6 +5,7 @@ An attack is tried against whichever end it is for, and its check is taken out t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -410,31 +411,27 @@ def test_wrong_role_label():
         awaiting.receive(client.prove(made))
 
 
-def proving_to(server: by_hand.Server, request: bytes) -> mutual.Proving:
-    """The library's client, asked for evidence by ``request``."""
+def proving_to(server: by_hand.Server, ask: Callable[[by_hand.Server], bytes]) -> mutual.Proving:
+    """The library's client, which accepted the server's evidence, and is asked for its own by ``ask``'s request."""
     introduced = against_client(server)
-    server.request = request or server.asked
+    server.request = ask(server)
     presented = introduced.receive(server.present())
     return presented.accept(appraise(presented.attestation, presented.binding, MODEL), at=AT)
 
 
+def under_its_own_context(server: by_hand.Server) -> bytes:
+    return ea.request("server", server.asked[5 : 5 + server.asked[4]])
+
+
 def test_reused_context():
     """The server asks under the context that the client chose: an answer could be taken for the server's own."""
-    server = hand_server()
-    introduced = against_client(server)
-    server.request = ea.request("server", server.asked[5 : 5 + server.asked[4]])
-    presented = introduced.receive(server.present())
-    proving = presented.accept(appraise(presented.attestation, presented.binding, MODEL), at=AT)
+    proving = proving_to(hand_server(), under_its_own_context)
     with pytest.raises(ReplayError):
         proving.attest(Attestation(1, report(proving.report_data)))
 
 
 def test_reused_context_without_the_check():
-    server = hand_server()
-    introduced = against_client(server)
-    server.request = ea.request("server", server.asked[5 : 5 + server.asked[4]])
-    presented = introduced.receive(server.present())
-    proving = presented.accept(appraise(presented.attestation, presented.binding, MODEL), at=AT)
+    proving = proving_to(hand_server(), under_its_own_context)
     with removed(Authenticators._received, "asked.context in self._contexts", "False"):
         proving.attest(Attestation(1, report(proving.report_data)))
 
@@ -451,7 +448,7 @@ def test_reused_context_without_the_check():
     ids=["own", "no evidence wanted", "no scheme", "trailing byte", "cut"],
 )
 def test_requests_that_cannot_be_answered(request_, error):
-    proving = proving_to(hand_server(), request_)
+    proving = proving_to(hand_server(), lambda server: request_ or server.asked)
     with pytest.raises(error):
         proving.attest(Attestation(1, report(proving.report_data)))
 
