@@ -20,6 +20,10 @@ operations of an exchange: the key of ``*.key``, the request that waits for its 
     bhttp.encode FRAMING PADDING MESSAGE                                  binary message
     bhttp.decode BINARY                                                   MESSAGE
     bhttp.echo FRAMING BINARY                                             binary message, decoded and encoded again
+    tls.serve KEY CLIENT-HELLO                                            flight, certificate
+    tls.finish RECORDS                                                    nothing
+    ea.authenticate REQUEST EVIDENCE                                      authenticator; without evidence an empty one
+    ea.check REQUEST AUTHENTICATOR                                        certificate, evidence; nothing of an empty one
 
     MESSAGE = "request" METHOD SCHEME AUTHORITY PATH FIELDS CONTENT FIELDS
             / "response" N (STATUS FIELDS)* STATUS FIELDS CONTENT FIELDS

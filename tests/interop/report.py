@@ -17,6 +17,7 @@ LAYERS = {
     "test_hpke.py": "HPKE",
     "test_ohttp.py": "OHTTP",
     "test_bhttp.py": "Binary HTTP",
+    "test_authenticator.py": "Exported authenticators",
 }
 INTRODUCTION = """\
 # Interoperability
@@ -39,6 +40,9 @@ What is tested, always in both roles:
   out.
 - **Binary HTTP**: both framings: query strings, repeated, long and empty fields, cookies, trailers, informational
   responses, large contents, padding, and messages that end before their empty sections.
+- **Exported authenticators** (RFC 9261): over TLS sessions with Go's own TLS, in both roles, with both kinds of key,
+  and empty ones. TLS, exporters, signatures and certificates are Go's; the messages are written in the driver from the
+  RFC, since no package that can be had makes them.
 
 A test in which a peer is known to differ must fail, in the known way: a difference that goes away is noticed as well.
 """
