@@ -24,11 +24,15 @@ from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, rat
 from privproc._step import Step, Unique
 from privproc.attestation import snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
+from privproc.attestation.forwarded import BackEnd
+from privproc.attestation.message import Attestation
 from privproc.attestation.policy import CanonicalPolicy
 from privproc.errors import DecodeError, OpenError, PeerError, SpentError, UsageError
 from privproc.http import Request, Response
 from privproc.keyconfig import KeyConfig, KeyConfigs
 from privproc.ledger.checkpoint import Note, NoteSignature
+from privproc.ratls.authenticator import AuthenticatorRequest, Side
+from privproc.ratls.exchange import Introduction, Presentation
 from privproc.secret import Secret
 from privproc.session import messages
 from tests.codec import check_contract
@@ -108,6 +112,10 @@ def samples() -> dict[str, Decoder]:
     request = Request("POST", "https", "gateway.example", "/", ((b"a", b"b"),), b"content")
     one_time = responsekey.OneTimeKey.generate(suites[1])
     mapping: dict[str, Decoder] = {
+        "attestation.forwarded.BackEnd": of(
+            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"evidence"))
+        ),
+        "attestation.message.Attestation": of(Attestation, Attestation(1, b"evidence", b"chain", b"proof")),
         "attestation.snp.chain.Endorsements": of(snp.Endorsements, chip.endorsements),
         "attestation.snp.policy.Policy": of(snp.Policy, contents.services[0].policy),
         "attestation.snp.report.Report": Decoder(
@@ -143,6 +151,12 @@ def samples() -> dict[str, Decoder]:
         "ledger.proof.Proof": of(ledger.Proof, ledger.Proof.decode(proof), exact=False),
         "ohttp.problems.Problem": of(ohttp.Problem, ohttp.Problem(ohttp.OHTTP_KEY, "title", 400), exact=False),
         "ohttp.replay.decode_date": Decoder(ohttp.decode_date, ohttp.encode_date(AT), ohttp.encode_date),
+        "ratls.authenticator.AuthenticatorRequest": Decoder(
+            AuthenticatorRequest.decode,
+            AuthenticatorRequest(Side.CLIENT, bytes(32), (0x0807, 0x0403), attestation=True).encode(),
+        ),
+        "ratls.exchange.Introduction": of(Introduction, Introduction(b"request", b"leaf")),
+        "ratls.exchange.Presentation": of(Presentation, Presentation(b"request", b"authenticator")),
         "ratls.hello.ClientHello": Decoder(ratls.ClientHello.decode, hello),
         "ratls.hello.ServerHello": Decoder(
             ratls.ServerHello.decode, flight[5 : 5 + int.from_bytes(flight[3:5], "big")]
@@ -418,6 +432,9 @@ SHOWN = {
     "hpke.kem.PublicKey.encoded": "a public key",
     "keypackage": "published, and so are the signers' keys",
     "ledger": "published",
+    "ratls.authenticator": "requests, certificates and signatures",
+    "ratls.exchange": "requests, certificates and signatures",
+    "ratls.mutual": "the same, inside of steps, whose repr is their name",
     "responsekey.request.Context": "digests of a transcript",
     "session.device._Asked.th1": "a digest of a transcript",
     "session.device._Ready": "inside of Session, whose repr is its name",

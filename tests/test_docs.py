@@ -18,6 +18,8 @@ import privproc
 from privproc import cose, keyconfig, keypackage, ratls, responsekey, tokens
 from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.certificate import MAX_CERTIFICATE
+from privproc.attestation.forwarded import AHEAD, BACK_END
+from privproc.attestation.message import MEDIA_TYPE
 from privproc.attestation.snp import appraisal
 from privproc.attestation.snp.policy import Floor, IdBlock
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
@@ -26,7 +28,7 @@ from privproc.hpke import Aead, Kdf, Kem, Suite
 from privproc.ledger import SKEW, Entry, checkpoint
 from privproc.ledger.merkle import leaf_hash
 from privproc.ohttp import problems
-from privproc.ratls import client
+from privproc.ratls import authenticator, client, mutual
 from privproc.responsekey import answer, request
 from privproc.secret import Secret
 from privproc.session import directory, gateway, messages, profile, transcript
@@ -199,6 +201,9 @@ LIMITS: dict[str, list[int]] = {
     "names in the directory": [directory._NAME_LIMIT],
     "items of a list": [messages._ITEMS_LIMIT],
     "records of Continue and Continued": [messages._RECORDS_LIMIT],
+    "records of a flight between enclaves": [mutual.MAX_MUTUAL_FLIGHT],
+    "request and authenticator of RFC 9261": [authenticator.MAX_AUTHENTICATOR],
+    "requests on one connection": [authenticator.MAX_CONTEXTS],
     "certificate in Endorsements": [MAX_CERTIFICATE],
     "enc, e, one-time key": [request._ENC_LIMIT],
     "plaintext of a request": list(responsekey.REQUEST_SIZES),
@@ -242,6 +247,10 @@ def test_texts_of_the_wire() -> None:
         keypackage.TYPE,
         problems.OHTTP_KEY,
         f"status {profile.REFUSED}",
+        MEDIA_TYPE,
+        f"type 0x{BACK_END:04x}",
+        f"here it is 0x{authenticator.CMW_ATTESTATION:04X}",
+        f"good from {AHEAD} s before",
         f"0x{ratls.CIPHER_SUITE:04X}",
         *(f"0x{group:04X} {group.name}" for group in ratls.Group),
         f"0x{tokens.ED25519:04x}",

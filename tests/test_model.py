@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from docs.model import horn
 from docs.model import privproc1 as p1
+from docs.model.mutual import MUTUAL_GOALS, MUTUAL_MECHANISMS, mutual
 
 pytestmark = pytest.mark.model
 
+GOALS = {p1.outer: p1.OUTER_GOALS, mutual: MUTUAL_GOALS}
+MECHANISMS = p1.SESSION_MECHANISMS.keys() | p1.OUTER_MECHANISMS.keys() | MUTUAL_MECHANISMS.keys()
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "model" / "README.md"
 FREE = frozenset({"chip list"})  # chips are the embedder's choice: off unless a case is about it
 
@@ -64,14 +67,16 @@ HOLDS = {
     "outer": (p1.outer, {"leaks": {"handles"}}, set()),
     "outer, log leaked": (p1.outer, {"leaks": {"log", "handles", "continues"}}, {"metadata"}),
     "outer, later": (p1.outer, {"leaks": {"gateway"}, "later": True}, {"metadata"}),
+    "mutual": (mutual, {}, set()),
+    "mutual, leaf keys leaked": (mutual, {"leaks": {"leaf"}}, set()),
+    "mutual, leaf keys and TLS leaked": (mutual, {"leaks": {"leaf", "TLS"}}, {"client_diverted", "server_diverted"}),
 }
 
 
 @pytest.mark.parametrize("case", HOLDS)
 def test_out_of_reach(case):
     build, arguments, expected = HOLDS[case]
-    goals = p1.OUTER_GOALS if build is p1.outer else p1.SESSION_GOALS
-    assert reached(build(**arguments), goals) == expected
+    assert reached(build(**arguments), GOALS.get(build, p1.SESSION_GOALS)) == expected
 
 
 # What is taken out, and the goal that is reached then. With any one of them back it isn't.
@@ -105,6 +110,17 @@ RESTS_ON = [
     ("outer", {"oexp"}, p1.outer, {"leaks": {"log"}}),
     ("injected", {"mac"}, p1.outer, {"leaks": {"handles"}}),
     ("moved", {"enc in mac"}, p1.outer, {"leaks": {"handles", "continues"}}),
+    ("client_diverted", {"mutual exporter"}, mutual, {"leaks": {"leaf"}}),
+    ("server_diverted", {"mutual exporter"}, mutual, {"leaks": {"leaf"}}),
+    ("client_diverted", {"mutual exporter", "own leaf"}, mutual, {}),
+    ("server_diverted", {"mutual exporter", "own leaf", "peer", "authenticator"}, mutual, {}),
+    ("client_mixed", {"mutual exporter"}, mutual, {"leaks": {"leaf", "TLS"}}),
+    ("server_mixed", {"mutual exporter"}, mutual, {"leaks": {"leaf", "TLS"}}),
+    ("reflected", {"dir", "order"}, mutual, {"leaks": {"leaf"}}),
+    ("reflected", {"dir", "order", "own leaf", "peer"}, mutual, {}),
+    ("reflected", {"dir", "order", "authenticator"}, mutual, {}),
+    ("client_fooled", {"roles", "image"}, mutual, {"leaks": {"leaf"}}),
+    ("server_fooled", {"roles", "image"}, mutual, {"leaks": {"leaf"}}),
 ]
 
 
@@ -125,17 +141,22 @@ def test_spare(mechanism, leaks, expected):
     assert reached(session({mechanism}, leaks), p1.SESSION_GOALS) == expected
 
 
+@pytest.mark.parametrize("mechanism", sorted(MUTUAL_MECHANISMS.keys() - {"mutual exporter"}))
+def test_spare_between_enclaves(mechanism):
+    assert reached(mutual({mechanism}, {"leaf"}), MUTUAL_GOALS) == set()
+
+
 def test_every_mechanism_is_judged():
     taken_out = set().union(*(off for _, off, _, _ in RESTS_ON), SPARE)
-    assert taken_out == p1.SESSION_MECHANISMS.keys() | p1.OUTER_MECHANISMS.keys()
+    assert taken_out == MECHANISMS
     goals = {goal for goal, _, _, _ in RESTS_ON} | {"metadata"}
-    assert goals == p1.SESSION_GOALS.keys() | p1.OUTER_GOALS.keys()
+    assert goals == p1.SESSION_GOALS.keys() | p1.OUTER_GOALS.keys() | MUTUAL_GOALS.keys()
 
 
 def test_the_page_names_everything():
     code = set(re.findall(r"`([^`\n]+)`", PAGE.read_text("utf-8")))
-    assert p1.SESSION_GOALS.keys() | p1.OUTER_GOALS.keys() <= code
-    assert p1.SESSION_MECHANISMS.keys() | p1.OUTER_MECHANISMS.keys() <= code
+    assert p1.SESSION_GOALS.keys() | p1.OUTER_GOALS.keys() | MUTUAL_GOALS.keys() <= code
+    assert code >= MECHANISMS
 
 
 # -- the prover ------------------------------------------------------------------------------------------------------

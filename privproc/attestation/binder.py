@@ -14,15 +14,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from privproc.errors import UsageError
 from privproc.tagged import lp, tagged_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from privproc.secret import Secret
+
+    Export = Callable[[bytes, bytes, int], Secret]
 
 __all__ = ["EXPORTER_LABEL", "EXPORTER_LENGTH", "REPORT_DATA_LENGTH", "Binding", "Direction", "exporter_context"]
 
@@ -68,6 +70,26 @@ class Binding:
     leaf: bytes = field(repr=False)
     peer: bytes = field(repr=False)
     announcement: bytes = field(repr=False)
+
+    @classmethod
+    def exported(
+        cls,
+        export: Export,
+        direction: Direction,
+        *,
+        role: str,
+        th1: bytes,
+        leaf: bytes,
+        peer: bytes,
+        announcement: bytes,
+        sequence: int = 0,
+    ) -> Self:
+        """The fields, with the exporter value taken from ``export``: TLS-Exporter of the connection (RFC 8446 §7.5).
+
+        Raises :class:`UsageError` for a field of the wrong size.
+        """
+        exporter = export(EXPORTER_LABEL, exporter_context(direction, sequence, th1), EXPORTER_LENGTH)
+        return cls(direction, sequence, role, th1, exporter, leaf, peer, announcement)
 
     @property
     def pre(self) -> bytes:

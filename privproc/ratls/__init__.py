@@ -8,6 +8,9 @@ HelloRetryRequest, resumption, 0-RTT, client certificates. Bytes go in and come 
     established     = pending.finish(flight)                    # device
     channel         = established.release(evidence, at=at)      # device, after bind() and appraisal
     channel, events = attesting.finish(data)                    # enclave
+
+Two enclaves attest to each other with :mod:`.mutual`, whose messages are in :mod:`.exchange`; its exported
+authenticators, :mod:`.authenticator` with :mod:`.credential`, serve any TLS 1.3 connection.
 """
 
 from __future__ import annotations

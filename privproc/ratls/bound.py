@@ -9,8 +9,7 @@ from __future__ import annotations
 from OpenSSL import SSL
 
 from privproc._step import Step
-from privproc.attestation.binder import EXPORTER_LABEL, EXPORTER_LENGTH, Binding, Direction, exporter_context
-from privproc.errors import UsageError
+from privproc.attestation.binder import Binding, Direction
 from privproc.ratls import openssl
 from privproc.secret import Secret
 
@@ -41,16 +40,13 @@ class Handshaken(Step[SSL.Connection]):
         ``role`` (not empty), ``th1`` (48 bytes) and ``announcement`` as in docs/protocol.md §2; ``sequence`` (uint32)
         counts the attestations of the session. Raises :class:`UsageError` for a field of the wrong size.
         """
-        if not 0 <= sequence < 1 << 32:
-            raise UsageError("sequence is a uint32")
-        context = exporter_context(Direction.SERVER_TO_CLIENT, sequence, th1)
-        return Binding(
-            direction=Direction.SERVER_TO_CLIENT,
-            sequence=sequence,
+        return Binding.exported(
+            self.export,
+            Direction.SERVER_TO_CLIENT,
             role=role,
             th1=th1,
-            exporter=self.export(EXPORTER_LABEL, context, EXPORTER_LENGTH),
             leaf=self._leaf,
             peer=b"",  # the client has no certificate
             announcement=announcement,
+            sequence=sequence,
         )

@@ -27,6 +27,7 @@ __all__ = [
     "ServerHello",
     "check_client_hello",
     "check_server_hello",
+    "read_extensions",
 ]
 
 T = TypeVar("T")
@@ -104,7 +105,7 @@ class ClientHello:
         suites = _uint16s(body, body.vector(2, 2))
         if body.vector(1) != b"\0":
             raise body.fail("compression offered")
-        extensions = _extensions(body, 8)
+        extensions = read_extensions(body, 8)
         body.finish()
         return cls(
             random=random,
@@ -154,7 +155,7 @@ class ServerHello:
         if body.u8() != 0:
             raise body.fail("compression chosen")
         # TLS 1.2 allows the block to be absent; the version check refuses that hello anyway.
-        extensions = _extensions(body, 0) if body.left else {}
+        extensions = read_extensions(body, 0) if body.left else {}
         body.finish()
         read_share = _retry_share if random == _RETRY_RANDOM else _chosen_share
         group, size = _extension(extensions, _KEY_SHARE, read_share) or (None, 0)
@@ -244,8 +245,8 @@ def _opening(body: Reader) -> bytes:
     return body.take(32)
 
 
-def _extensions(body: Reader, at_least: int) -> dict[int, bytes]:
-    """Extensions by type; one type twice is refused (RFC 8446 §4.2)."""
+def read_extensions(body: Reader, at_least: int) -> dict[int, bytes]:
+    """``Extension extensions<at_least..2^16-1>``: the data by type; one type twice is refused (RFC 8446 §4.2)."""
     block = body.sub(2, at_least)
     found: dict[int, bytes] = {}
     while block.left:

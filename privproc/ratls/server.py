@@ -25,6 +25,7 @@ from privproc.errors import DecodeError, UsageError
 from privproc.ratls import openssl
 from privproc.ratls.bound import Handshaken
 from privproc.ratls.channel import Channel, Event
+from privproc.ratls.credential import Credential
 from privproc.ratls.hello import Group, check_client_hello, check_server_hello
 
 __all__ = ["Attesting", "Identity", "accept"]
@@ -35,15 +36,16 @@ _MAX_CLIENT_FLIGHT: Final = 1 << 12  # room for Finished (80 bytes here); what f
 
 @final
 class Identity(Unique):
-    """A server's key and self-signed certificate, for any number of sessions. ``leaf`` is the certificate's DER.
+    """A key and self-signed certificate, for any number of sessions: a server's, or either end's where both attest.
 
-    Nobody reads the certificate's fields: the evidence commits to its hash. ``not_after`` (Unix seconds) tells the
-    caller when to make the next identity.
+    ``leaf`` is the certificate's DER. Nobody reads its fields: the evidence commits to its hash. ``not_after`` (Unix
+    seconds) tells the caller when to make the next identity.
     """
 
-    __slots__ = ("_context", "leaf", "not_after")
+    __slots__ = ("_context", "_credential", "leaf", "not_after")
 
     _context: SSL.Context
+    _credential: Credential
     leaf: bytes
     not_after: int
 
@@ -77,6 +79,7 @@ class Identity(Unique):
         made = object.__new__(cls)
         made._context = openssl.server_context(key, certificate)
         made.leaf = certificate.public_bytes(Encoding.DER)
+        made._credential = Credential((made.leaf,), key)
         made.not_after = at + lifetime
         return made
 

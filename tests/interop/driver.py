@@ -22,6 +22,10 @@ operations of an exchange: the key of ``*.key``, the request that waits for its 
     bhttp.echo FRAMING BINARY                                             binary message, decoded and encoded again
     hpke.bench KEM KDF AEAD SIZE MILLISECONDS                             nanoseconds: one message, sealed and opened
     ohttp.bench KEM KDF AEAD SIZE MILLISECONDS                            nanoseconds: one exchange, both ends
+    tls.serve KEY CLIENT-HELLO                                            flight, certificate
+    tls.finish RECORDS                                                    nothing
+    ea.authenticate REQUEST EVIDENCE                                      authenticator; without evidence an empty one
+    ea.check REQUEST AUTHENTICATOR                                        certificate, evidence; nothing of an empty one
 
     MESSAGE = "request" METHOD SCHEME AUTHORITY PATH FIELDS CONTENT FIELDS
             / "response" N (STATUS FIELDS)* STATUS FIELDS CONTENT FIELDS

@@ -79,6 +79,7 @@ CIRCL = Peer("go", "github.com/cloudflare/circl", GO["github.com/cloudflare/circ
 OHTTP_GO = Peer("go", "github.com/openpcc/ohttp", GO["github.com/openpcc/ohttp"])
 TWOWAY = Peer("go", "github.com/openpcc/twoway", GO["github.com/openpcc/twoway"])
 BHTTP_GO = Peer("go", "github.com/openpcc/bhttp", GO["github.com/openpcc/bhttp"])
+GO_TLS = Peer("go", "crypto/tls", "Go's own")
 PANVA = Peer("node", "hpke", NODE["hpke"])
 CORE = Peer("node", "@hpke/core", NODE["@hpke/core"])
 BHTTP_JS = Peer("node", "bhttp-js", NODE["bhttp-js"])
@@ -88,7 +89,10 @@ SEV_GO, TDX_GO = (
 )
 SEV_RS = Peer("evidence/rust", "sev", RUST_EVIDENCE["sev"]["version"].removeprefix("="))
 
-PEERS = (OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, PANVA, CORE, BHTTP_JS, SEV_GO, TDX_GO, SEV_RS)
+PEERS = (
+    *(OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, GO_TLS, PANVA, CORE, BHTTP_JS),
+    *(SEV_GO, TDX_GO, SEV_RS),
+)
 
 NIST = (Kem.P256_SHA256, Kem.P384_SHA384, Kem.P521_SHA512)
 CURVES = (*NIST, Kem.X25519_SHA256, Kem.X448_SHA512)

@@ -15,7 +15,7 @@ def removed(function: Callable[..., Any], fragment: str, instead: str = "pass") 
 
     The function object stays the same, so whoever imported it runs the changed code.
     """
-    target: Any = inspect.unwrap(getattr(function, "__func__", function))
+    target: Any = inspect.unwrap(_function(function))
     source = textwrap.dedent(inspect.getsource(target))
     if source.count(fragment) != 1:
         raise ValueError(f"{target.__qualname__}: fragment occurs {source.count(fragment)} times")
@@ -25,10 +25,15 @@ def removed(function: Callable[..., Any], fragment: str, instead: str = "pass") 
         target.__globals__,
         scope,
     )
-    changed = getattr(scope[target.__name__], "__func__", scope[target.__name__])
+    changed = _function(scope[target.__name__])
     original = target.__code__
     target.__code__ = changed.__code__
     try:
         yield
     finally:
         target.__code__ = original
+
+
+def _function(thing: Any) -> Any:
+    """The function behind a class method or a property."""
+    return getattr(thing, "__func__", getattr(thing, "fget", thing))

@@ -435,6 +435,7 @@ var operations = map[string]func(*args, *reply){
 	"ohttp.open": ohttpOpen, "ohttp.answer": ohttpAnswer, "ohttp.bench": ohttpBench,
 	"http.post": httpPost, "http.finish": httpFinish, "http.open": httpOpen, "http.answer": httpAnswer,
 	"bhttp.encode": bhttpEncode, "bhttp.decode": bhttpDecode,
+	"tls.serve": tlsServe, "tls.finish": tlsFinish, "ea.authenticate": eaAuthenticate, "ea.check": eaCheck,
 }
 
 func answer(line string) (text string) {

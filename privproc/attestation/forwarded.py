@@ -1,0 +1,216 @@
+"""Evidence of a back end that a front end appraised, forwarded to the device (docs/protocol.md §14.4).
+
+The device's own session ends at the front end. What stands behind it, such as a model's enclave, attested to the front
+end over a session of theirs. The front end commits to that evidence in its own, as to a device of its machine::
+
+    devices   = [back_end.device]                                   # front end, into its binder and its offer
+    committed, = read_back_ends(front, binding, devices, at=at)     # device, after appraisal of the front end
+    evidence  = snp.appraise(committed.attestation.evidence, binding=committed.binding, role="model", ...)
+    forwarded = committed.accept(evidence, role="model", maximum_age=3600, at=at)
+
+This is **weaker** than evidence about one's own session, and has a type of its own, which releases no channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Self, final
+
+from privproc._step import Step
+from privproc.attestation.binder import EXPORTER_LENGTH, Binding, Direction
+from privproc.attestation.certificate import MAX_CERTIFICATE
+from privproc.attestation.message import Attestation
+from privproc.attestation.verified import VerifiedEvidence
+from privproc.errors import PolicyError, UnsupportedError, UsageError
+from privproc.secret import Secret
+from privproc.trust import Earned, check_window
+from privproc.wire import Reader, Writer
+
+__all__ = [
+    "AHEAD",
+    "BACK_END",
+    "BackEnd",
+    "CommittedBackEnd",
+    "ForwardedEvidence",
+    "demand_back_ends",
+    "read_back_ends",
+]
+
+BACK_END: Final = 0x0100
+"""Type of the item in ``dev``. Types below are for devices in the machine itself."""
+
+AHEAD: Final = 300
+"""Seconds by which a front end's clock may be ahead of the device's."""
+
+_TH1: Final = 48
+_NAME_LIMIT: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class BackEnd:
+    """What a front end says of a back end, with the public inputs of the binder that the back end's hardware signed::
+
+        struct {
+            opaque role<1..255>;                uint32 lengths; UTF-8
+            uint64 since;                       Unix seconds: when the front end accepted the evidence
+            opaque th1[48];
+            opaque exporter[32];                the exporter value of their session: of no use for anything else
+            opaque leaf<1..2^13>;               the back end's certificate
+            Attestation attestation;
+        } BackEnd;
+
+    The front end's leaf is left out: the device knows it from its own handshake.
+    """
+
+    role: str
+    since: int
+    th1: bytes = field(repr=False)
+    exporter: bytes = field(repr=False)
+    leaf: bytes = field(repr=False)
+    attestation: Attestation
+
+    @classmethod
+    def of(cls, binding: Binding, attestation: Attestation, *, since: int) -> Self:
+        """From the binder of a session in which the back end is the TLS server."""
+        return cls(binding.role, since, binding.th1, binding.exporter.expose(), binding.leaf, attestation)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(data, "BackEnd", cls._read)
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        try:
+            role = reader.vector(4, 1, _NAME_LIMIT).decode()
+        except UnicodeDecodeError:
+            raise reader.fail("the role is not UTF-8") from None
+        since, th1, exporter = reader.u64(), reader.take(_TH1), reader.take(EXPORTER_LENGTH)
+        return cls(role, since, th1, exporter, reader.vector(4, 1, MAX_CERTIFICATE), Attestation.decode(reader.rest()))
+
+    def encode(self) -> bytes:
+        """The wire form."""
+        writer = Writer().vector(4, self.role.encode()).uint(8, self.since).raw(self.th1).raw(self.exporter)
+        return writer.vector(4, self.leaf).raw(self.attestation.encode()).done()
+
+    @property
+    def device(self) -> tuple[int, bytes]:
+        """Type and evidence, as binder and offer take devices."""
+        return BACK_END, self.encode()
+
+    def binding(self, front_leaf: bytes) -> bytes:
+        """The 64 bytes that the back end's hardware must have signed if its client was the end with ``front_leaf``."""
+        return Binding(
+            Direction.SERVER_TO_CLIENT,
+            0,
+            self.role,
+            self.th1,
+            Secret(self.exporter),
+            leaf=self.leaf,
+            peer=front_leaf,
+            announcement=b"",
+        ).report_data(())
+
+
+def read_back_ends(
+    front: VerifiedEvidence, binding: Binding, devices: Sequence[tuple[int, bytes]], *, at: int
+) -> tuple[CommittedBackEnd, ...]:
+    """The back ends that ``front``'s hardware-signed field commits to.
+
+    ``binding`` is the binder of the device's own session with the front end, ``devices`` what came with its evidence.
+    Raises :class:`UntrustedError` if ``front`` is not about this session with exactly these devices,
+    :class:`ExpiredError`, :class:`DecodeError`, and :class:`UnsupportedError` for an item of another type.
+    """
+    front.expect(binding.report_data(devices), at=at)
+    if any(kind != BACK_END for kind, _ in devices):
+        raise UnsupportedError("a device that is not a back end")
+    return tuple(CommittedBackEnd(_Committed(BackEnd.decode(data), front, binding.leaf)) for _, data in devices)
+
+
+class _Committed(NamedTuple):
+    back_end: BackEnd
+    front: VerifiedEvidence
+    front_leaf: bytes
+
+
+@final
+class CommittedBackEnd(Step[_Committed]):
+    """A back end that a front end vouches for; its own evidence has not been appraised yet.
+
+    ``role`` is what the front end says it is; ``attestation`` what it showed; ``binding`` (64 bytes) what its hardware
+    must have signed, computed from the front end's leaf as this device's own handshake had it.
+    """
+
+    __slots__ = ("attestation", "binding", "role")
+
+    def __init__(self, committed: _Committed) -> None:
+        super().__init__(committed)
+        self.role = committed.back_end.role
+        self.attestation = committed.back_end.attestation
+        self.binding = committed.back_end.binding(committed.front_leaf)
+
+    def accept(self, evidence: VerifiedEvidence, *, role: str, maximum_age: int, at: int) -> ForwardedEvidence:
+        """What the device may know of the back end, if ``evidence`` is its, of ``role``, and good at ``at``.
+
+        ``maximum_age`` (seconds, at least 1): how long ago the front end may have accepted it. Raises
+        :class:`UntrustedError` for evidence with another binding, :class:`PolicyError` for another role,
+        :class:`ExpiredError`. :class:`UsageError` for what no appraisal made doesn't spend the step.
+        """
+        if not isinstance(evidence, VerifiedEvidence):
+            raise UsageError("only appraised evidence counts")
+        if not role or maximum_age < 1:
+            raise UsageError("role and maximum_age are required")
+        back_end, front, _ = self._take()
+        if back_end.role != role or evidence.role != role:
+            raise PolicyError("a back end of another role")
+        evidence.expect(self.binding, at=at)
+        begin, end = back_end.since - AHEAD, back_end.since + maximum_age
+        check_window("back end's session", begin, end, at=at)
+        return ForwardedEvidence._earn(
+            role=role,
+            measurement=evidence.measurement,
+            evidence_digest=evidence.evidence_digest,
+            policy_digest=evidence.policy_digest,
+            since=back_end.since,
+            front=front,
+            not_before=max(evidence.not_before, front.not_before, begin),
+            not_after=min(evidence.not_after, front.not_after, end),
+        )
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class ForwardedEvidence(Earned):
+    """A back end whose evidence this device appraised, about a session that it did **not** see.
+
+    Verified by the device: genuine hardware, the logged measurement, the policy, under ``role``; that this evidence
+    names the leaf of the very front end that it talks to; that the front end, of which ``front`` tells, commits to it.
+
+    On the front end's word: that the session with that exporter value is its own, ended at the back end's leaf and
+    still stands; that it was accepted at ``since`` (Unix seconds); that the question goes there and nowhere else.
+
+    Digests as in :class:`~privproc.attestation.VerifiedEvidence`. Good while ``not_before <= at < not_after``.
+    """
+
+    role: str
+    measurement: bytes
+    evidence_digest: bytes
+    policy_digest: bytes
+    since: int
+    front: VerifiedEvidence
+    not_before: int
+    not_after: int
+
+    def expect(self, *, at: int) -> None:
+        """Raises :class:`ExpiredError` unless this, and the front end's evidence, are good at ``at`` (Unix seconds)."""
+        check_window("forwarded evidence", self.not_before, self.not_after, at=at)
+
+
+def demand_back_ends(found: Sequence[ForwardedEvidence], roles: Sequence[str], *, at: int) -> None:
+    """Raise :class:`PolicyError` unless ``found`` has each of ``roles`` once and nothing else, :class:`ExpiredError`
+    unless all of it is good at ``at`` (Unix seconds).
+    """
+    if sorted(each.role for each in found) != sorted(roles):
+        raise PolicyError("not the back ends that are demanded")
+    for each in found:
+        each.expect(at=at)
