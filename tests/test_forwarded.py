@@ -110,7 +110,7 @@ def test_it_is_weaker_by_its_type():
 
 
 def test_by_hand():
-    """docs/protocol.md §14.4 once more: the item of dev, and what the back end's hardware signed."""
+    """docs/protocol.md §15.4 once more: the item of dev, and what the back end's hardware signed."""
     role, since = BACK.role.encode(), u(8, BACK.since)
     shown = BACK.attestation
     parts = u(2, shown.format) + lp(shown.evidence) + lp(shown.endorsements) + lp(shown.log_proof)

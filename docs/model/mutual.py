@@ -1,4 +1,4 @@
-"""Mutual attestation of two enclaves (docs/protocol.md §14) as Horn clauses: a client and a server, roles at will.
+"""Mutual attestation of two enclaves (docs/protocol.md §15) as Horn clauses: a client and a server, roles at will.
 
 Built as `privproc1.py` beside it: ``off`` takes mechanisms out, ``leaks`` gives secrets away. `README.md` says how to
 read the goals.
@@ -15,14 +15,14 @@ from docs.model.horn import Model
 __all__ = ["MUTUAL_GOALS", "MUTUAL_MECHANISMS", "mutual"]
 
 MUTUAL_MECHANISMS = {
-    "mutual exporter": "ekm in pre (§14.3)",
-    "own leaf": "the attesting end's leaf in pre (§14.3)",
-    "peer": "the other end's leaf in pre (§14.3)",
-    "dir": "the direction in pre (§14.3)",
-    "roles": "the role in pre (§14.3)",
+    "mutual exporter": "ekm in pre (§15.3)",
+    "own leaf": "the attesting end's leaf in pre (§15.3)",
+    "peer": "the other end's leaf in pre (§15.3)",
+    "dir": "the direction in pre (§15.3)",
+    "roles": "the role in pre (§15.3)",
     "image": "each role has a measurement of its own",
-    "order": "the server's evidence in th1 of the client's (§14.3)",
-    "authenticator": "CertificateVerify and Finished of RFC 9261 (§14.2)",
+    "order": "the server's evidence in th1 of the client's (§15.3)",
+    "authenticator": "CertificateVerify and Finished of RFC 9261 (§15.2)",
 }
 
 MUTUAL_GOALS = {

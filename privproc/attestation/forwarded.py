@@ -1,4 +1,4 @@
-"""Evidence of a back end that a front end appraised, forwarded to the device (docs/protocol.md §14.4).
+"""Evidence of a back end that a front end appraised, forwarded to the device (docs/protocol.md §15.4).
 
 The device's own session ends at the front end. What stands behind it, such as a model's enclave, attested to the front
 end over a session of theirs. The front end commits to that evidence in its own, as to a device of its machine::

@@ -1,4 +1,4 @@
-"""What an attesting end shows of itself: evidence, and what its host staples to it (docs/protocol.md §14.2)."""
+"""What an attesting end shows of itself: evidence, and what its host staples to it (docs/protocol.md §15.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of a mutual attestation, and the running hash over them (docs/protocol.md §14.2 and §14.3).
+"""The messages of a mutual attestation, and the running hash over them (docs/protocol.md §15.2 and §15.3).
 
 Each travels as application data after its uint32 length. The third and last is the client's authenticator alone.
 """

@@ -1,4 +1,4 @@
-"""Two enclaves attest to each other over one TLS session, before either can send anything else (docs/protocol.md §14).
+"""Two enclaves attest to each other over one TLS session, before either can send anything else (docs/protocol.md §15).
 
 The handshake is that of :func:`~privproc.ratls.connect` and :func:`~privproc.ratls.accept`, without a client
 certificate. What follows are exported authenticators inside of TLS; each end's evidence names both leaves. ::

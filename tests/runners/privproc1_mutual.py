@@ -100,7 +100,7 @@ def run(case) -> None:
 
 
 def forwarded(case, client: End, server: End, binding: Binding) -> None:
-    """What the client, as a front end, tells its devices (§14.4)."""
+    """What the client, as a front end, tells its devices (§15.4)."""
     since, encoded, dev = case["since"], case.hex("back_end"), case.hex("dev_item")
     parts = u(2, server.format) + lp(server.evidence) + lp(server.endorsements) + lp(server.log_proof)
     head = lp(server.role.encode()) + u(8, since) + case.hex("th1") + server.exporter

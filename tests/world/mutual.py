@@ -1,4 +1,4 @@
-"""Both ends of a mutual attestation by hand, from docs/protocol.md §14, RFC 9261 and bare pyOpenSSL.
+"""Both ends of a mutual attestation by hand, from docs/protocol.md §15, RFC 9261 and bare pyOpenSSL.
 
 Nothing of the library takes part, so these are peers that it has to understand; and every field that evidence is bound
 to can be changed, so they are peers that lie.
