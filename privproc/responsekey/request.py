@@ -27,7 +27,17 @@ from privproc.secret import Secret
 from privproc.tagged import lp, tagged_hash
 from privproc.wire import Reader, Writer
 
-__all__ = ["EXPORTER_LABEL", "REQUEST_SIZES", "Context", "exporter_context", "fits", "open_request", "seal_request"]
+__all__ = [
+    "EXPORTER_LABEL",
+    "REQUEST_SIZES",
+    "Context",
+    "exporter_context",
+    "fill",
+    "fits",
+    "open_request",
+    "read_plaintext",
+    "seal_request",
+]
 
 EXPORTER_LABEL = b"EXPERIMENTAL privproc/1 keys"
 EXPORTER_LENGTH = 48
@@ -105,6 +115,13 @@ def _filled(used: int) -> int:
     return size
 
 
+def fill(dk: hpke.PublicKey, request: bytes) -> bytes:
+    """The plaintext: the device's ephemeral key and the request, filled to one of :data:`REQUEST_SIZES`."""
+    head = lp(dk.encode()) + len(request).to_bytes(4, "big")
+    used = len(head) + len(request)
+    return b"".join((head, request, bytes(_filled(used) - used)))
+
+
 def seal_request(context: Context, suite: hpke.Suite, key: hpke.PublicKey, request: bytes) -> tuple[bytes, Answer]:
     """Seal ``request`` to the enclave's one-time ``key``; gives the bytes to send and the answer's channel.
 
@@ -120,10 +137,7 @@ def _seal(
 ) -> tuple[bytes, Answer]:
     enc, exported = sent
     keys = _schedule(context, suite, exported)
-    head = lp(dk.public_key.encode()) + len(request).to_bytes(4, "big")
-    used = len(head) + len(request)
-    size = _filled(used)
-    ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, b"".join((head, request, bytes(size - used))), None)
+    ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, fill(dk.public_key, request), None)
     th3 = context.th3(enc, ciphertext)
     return Writer().vector(4, enc).vector(4, ciphertext).done(), Answer(suite, dk, keys.prk, th3)
 
@@ -141,7 +155,7 @@ def open_request(context: Context, one_time: OneTimeKey, sealed: bytes) -> tuple
         plaintext = suite.aead.cipher(keys.key).decrypt(keys.iv, ciphertext, None)
     except InvalidTag:
         raise OpenError from None
-    dk, request = Reader.all(plaintext, "request plaintext", _read_plaintext)
+    dk, request = Reader.all(plaintext, "request plaintext", read_plaintext)
     encapsulated = hpke.encap(hpke.PublicKey.decode(suite.kem, dk))
     return request, AnswerSealer(suite, encapsulated, keys.prk, context.th3(enc, ciphertext))
 
@@ -150,7 +164,8 @@ def _read_sealed(reader: Reader) -> tuple[bytes, bytes]:
     return reader.vector(4, 1, _ENC_LIMIT), reader.vector(4, TAG_LENGTH, REQUEST_SIZES[-1] + TAG_LENGTH)
 
 
-def _read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
+def read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
+    """The device's ephemeral key, encoded, and the request: what :func:`fill` was given."""
     if reader.left not in REQUEST_SIZES:
         raise reader.fail("not one of the padded sizes")
     dk, request, padding = reader.vector(4, 1, _ENC_LIMIT), reader.vector(4), reader.rest()
