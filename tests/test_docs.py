@@ -28,8 +28,9 @@ from privproc.ledger.merkle import leaf_hash
 from privproc.ohttp import problems
 from privproc.ratls import client
 from privproc.responsekey import answer, request
+from privproc.responsekey.wrapped import SEALED_LENGTH
 from privproc.secret import Secret
-from privproc.session import directory, gateway, messages, profile, transcript
+from privproc.session import directory, gateway, messages, profile, transcript, wrapped
 from privproc.tagged import tagged_hash
 from privproc.tokens import possession
 from privproc.tokens.directory import MAX_SIZE as MAX_ISSUER_DIRECTORY
@@ -139,6 +140,7 @@ def test_every_label_is_listed() -> None:
 def test_every_export_is_listed() -> None:
     contexts = {cells[0].strip("`") for cells in rows("## 2. Transcript and binder", 4)}
     assert {transcript.OUTER_EXPORT.decode(), transcript.CONTINUE_EXPORT.decode(), "privproc/1 req"} <= contexts
+    assert "privproc/1 wrapped" in contexts
     assert {"attest", "keys", "message/bhttp response"} <= contexts
     assert all(f"`{label}`" in PROTOCOL for label in ("attest", "keys"))
 
@@ -230,8 +232,25 @@ def test_limits() -> None:
     assert len(profile.ANSWER_SIZES) == 11
 
 
+def test_limits_of_wrapped_mode() -> None:
+    written = {
+        row[0]: [int(number) for number in re.findall(r"[0-9]+", row[1])] for row in rows("### 14.8 Limits", 3)[1:]
+    }
+    assert written == {
+        "nodes of a request": list(wrapped.profile.WRAPS),
+        "passports of a roster": [wrapped.messages._PASSPORTS_LIMIT],
+        "life of a node's key": [wrapped.profile.LONGEST],
+        "end of its use by devices, before that": [wrapped.profile.MARGIN],
+        "Head": [wrapped.messages.HEAD_SIZE],
+        "sealed secret": [SEALED_LENGTH],
+        "parts of a passport": [wrapped.messages._PART_LIMIT],
+        "node's key, enc": [wrapped.messages._KEY_LIMIT],
+    }
+
+
 def test_texts_of_the_wire() -> None:
     for text in (
+        wrapped.profile.WRAPPED_PATH,
         profile.OPEN_PATH,
         profile.CONTINUE_PATH,
         profile.PROOF_FIELD.decode(),
@@ -268,7 +287,10 @@ def test_problems() -> None:
     for (kind, place), problem in problems.TABLE.items():
         if place is problems.Place.BEFORE_DECAPSULATION:
             assert f"| {problem.status}," in PROTOCOL, kind
-    assert f"{profile.ANSWER_SIZES[0]}, the least answer size, once it is seen to be a `continue`" in PROTOCOL
+    assert (
+        f"{profile.ANSWER_SIZES[0]}, the least answer size, once it is seen to be a `continue` or a `wrapped`"
+        in PROTOCOL
+    )
 
 
 @pytest.fixture
