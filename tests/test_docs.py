@@ -18,6 +18,7 @@ import privproc
 from privproc import cose, keyconfig, keypackage, ratls, responsekey, tokens
 from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.certificate import MAX_CERTIFICATE
+from privproc.attestation.nodekey import node_digest, node_report_data
 from privproc.attestation.snp import appraisal
 from privproc.attestation.snp.policy import Floor, IdBlock
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
@@ -28,6 +29,7 @@ from privproc.ledger.merkle import leaf_hash
 from privproc.ohttp import problems
 from privproc.ratls import client
 from privproc.responsekey import answer, request
+from privproc.responsekey import wrapped as wrapped_keys
 from privproc.responsekey.wrapped import SEALED_LENGTH
 from privproc.secret import Secret
 from privproc.session import directory, gateway, messages, profile, transcript, wrapped
@@ -351,6 +353,22 @@ def test_known_answers_of_request_and_answer(known: dict[str, Any]) -> None:
     assert context.th3(known["enc"], b"ciphertext") == known["th3"]
     found = answer._schedule(suite, known["prk"], known["th3"], known["e"], Secret(known["shared"]))
     assert found == (known["answer_key"], known["answer_iv"])
+
+
+def test_known_answers_of_wrapped_mode(known: dict[str, Any]) -> None:
+    said = wrapped.Statement.decode(known["statement"])
+    assert said.encode() == known["statement"]
+    assert (node_digest(said.encode()), node_report_data(said.encode())) == (known["node"], known["node_report_data"])
+    head = wrapped.messages.Head.decode(known["head"])
+    assert head.encode() == known["head"]
+    head.check_body(known["body"])
+    assert transcript.wrapped(known["pkg"], known["outer"], known["head"]) == known["thw"]
+    assert wrapped_keys._info(known["thw"], 0, known["node"]).hex() in PROTOCOL
+    suite = Suite(Kem.X25519_SHA256, Kdf.HKDF_SHA256, Aead.AES_128_GCM)
+    assert wrapped_keys._body_keys(suite, known["cs"]) == (known["body_key"], known["body_iv"])
+    wrap = wrapped_keys.Wrap(known["enc"], b"\x08" * 64)
+    asked = wrapped_keys._asked(known["cs"], Secret(b"\2" * 48), wrap, known["thw"], 0)
+    assert asked == (known["wrapped_prk"], known["wrapped_th3"])
 
 
 # The other pages.
