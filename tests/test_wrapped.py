@@ -130,6 +130,29 @@ def test_sizes_follow_the_padded_size_alone(fleet: Fleet, world: World, length: 
     assert request.fields == ((b"content-type", b"message/ohttp-req"),)
 
 
+def test_devices_differ_in_what_is_fresh_and_drawn_alone(fleet: Fleet, world: World) -> None:
+    """The content of each request with fresh values, draw and ciphertexts masked: one for all devices."""
+    seen = set()
+    drawn = set()
+    read = world.server.wrapped
+
+    def keep(message: wrapped.WrappedRequest, at: int) -> bytes:
+        sent = message._look()[3]
+        head = Head.decode(sent.head)
+        drawn.add(head.nodes)
+        seen.add(replace(head, nonce=bytes(32), nodes=(bytes(48),) * len(head.nodes), body=bytes(48)).encode())
+        seen.add(bytes([len(sent.wraps)]) + b"".join(len(it.enc).to_bytes(2, "big") for it in sent.wraps))
+        seen.add(len(sent.body).to_bytes(4, "big"))
+        return read(message, at)
+
+    world.server.wrapped = keep  # type: ignore[method-assign]
+    for _ in range(6):
+        fleet.ask(QUESTION)
+    assert len(seen) == 3
+    assert len(drawn) > 1
+    assert len(set(world.wire.sizes("device → relay"))) == 1
+
+
 def test_a_longer_conversation(fleet: Fleet) -> None:
     for number in range(4):
         question = b"Question %d about the harbour." % number
