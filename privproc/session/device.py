@@ -29,8 +29,8 @@ from privproc.responsekey import Announcement, Answer, AnswerData, AnswerEvent, 
 from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
 from privproc.secret import Secret
 from privproc.session import transcript
-from privproc.session.appraisal import appraise
 from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.grounds import grounds
 from privproc.session.messages import Continue, Continued, Offer, Open, Opened
 from privproc.session.profile import (
     ANSWER_SIZES,
@@ -187,14 +187,21 @@ class Opening(Step[_Asked]):
 def _appraise(asked: _Asked, opened: Opened, offer: Offer, report_data: bytes, at: int) -> snp.VerifiedEvidence:
     if offer.devices:
         raise UnsupportedError("evidence of devices can't be appraised yet")
-    return appraise(
-        offer.evidence,
+    chain, logged = grounds(
         endorsements=opened.endorsements,
         log_proof=opened.log_proof,
-        binding=report_data,
         contents=asked.contents,
         service=asked.service,
         anchors=asked.anchors,
+        at=at,
+    )
+    return snp.appraise(
+        offer.evidence,
+        binding=report_data,
+        policy=asked.service.policy,
+        chain=chain,
+        logged=logged,
+        role=asked.service.role,
         at=at,
     )
 

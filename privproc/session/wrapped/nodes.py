@@ -14,8 +14,8 @@ from privproc import hpke
 from privproc.attestation import snp
 from privproc.attestation.nodekey import node_digest, node_report_data
 from privproc.errors import ExpiredError, PeerError, PolicyError, UnsupportedError, UntrustedError, UsageError
-from privproc.session.appraisal import appraise
 from privproc.session.directory import Anchors, Directory
+from privproc.session.grounds import grounds
 from privproc.session.profile import FORMATS, SUITES
 from privproc.session.wrapped.messages import Passport, Roster, Statement
 from privproc.session.wrapped.profile import LONGEST, MARGIN
@@ -146,14 +146,22 @@ def verify_passport(passport: Passport, directory: Directory, *, role: str, anch
         raise PolicyError("node's key lives too long")
     check_window("node's key", statement.not_before, statement.not_after - MARGIN, at=at)
     hpke.encap(statement.key)  # a point of low order must show before a token is spent on it
-    evidence = appraise(
-        passport.evidence,
+    service = contents.service(role)
+    chain, logged = grounds(
         endorsements=passport.endorsements,
         log_proof=passport.log_proof,
-        binding=node_report_data(passport.statement),
         contents=contents,
-        service=contents.service(role),
+        service=service,
         anchors=anchors,
+        at=at,
+    )
+    evidence = snp.appraise(
+        passport.evidence,
+        binding=node_report_data(passport.statement),
+        policy=service.policy,
+        chain=chain,
+        logged=logged,
+        role=role,
         at=at,
     )
     return VerifiedNode._earn(
