@@ -27,17 +27,7 @@ from privproc.secret import Secret
 from privproc.tagged import lp, tagged_hash
 from privproc.wire import Reader, Writer
 
-__all__ = [
-    "EXPORTER_LABEL",
-    "REQUEST_SIZES",
-    "Context",
-    "exporter_context",
-    "fill",
-    "fits",
-    "open_request",
-    "read_plaintext",
-    "seal_request",
-]
+__all__ = ["EXPORTER_LABEL", "REQUEST_SIZES", "Context", "exporter_context", "fits", "open_request", "seal_request"]
 
 EXPORTER_LABEL = b"EXPERIMENTAL privproc/1 keys"
 EXPORTER_LENGTH = 48
@@ -115,7 +105,7 @@ def _filled(used: int) -> int:
     return size
 
 
-def fill(dk: hpke.PublicKey, request: bytes) -> bytes:
+def _fill(dk: hpke.PublicKey, request: bytes) -> bytes:
     """The plaintext: the device's ephemeral key and the request, filled to one of :data:`REQUEST_SIZES`."""
     head = lp(dk.encode()) + len(request).to_bytes(4, "big")
     used = len(head) + len(request)
@@ -137,7 +127,7 @@ def _seal(
 ) -> tuple[bytes, Answer]:
     enc, exported = sent
     keys = _schedule(context, suite, exported)
-    ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, fill(dk.public_key, request), None)
+    ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, _fill(dk.public_key, request), None)
     th3 = context.th3(enc, ciphertext)
     return Writer().vector(4, enc).vector(4, ciphertext).done(), Answer(suite, dk, keys.prk, th3)
 
@@ -155,7 +145,7 @@ def open_request(context: Context, one_time: OneTimeKey, sealed: bytes) -> tuple
         plaintext = suite.aead.cipher(keys.key).decrypt(keys.iv, ciphertext, None)
     except InvalidTag:
         raise OpenError from None
-    dk, request = Reader.all(plaintext, "request plaintext", read_plaintext)
+    dk, request = Reader.all(plaintext, "request plaintext", _read_plaintext)
     encapsulated = hpke.encap(hpke.PublicKey.decode(suite.kem, dk))
     return request, AnswerSealer(suite, encapsulated, keys.prk, context.th3(enc, ciphertext))
 
@@ -164,8 +154,8 @@ def _read_sealed(reader: Reader) -> tuple[bytes, bytes]:
     return reader.vector(4, 1, _ENC_LIMIT), reader.vector(4, TAG_LENGTH, REQUEST_SIZES[-1] + TAG_LENGTH)
 
 
-def read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
-    """The device's ephemeral key, encoded, and the request: what :func:`fill` was given."""
+def _read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
+    """The device's ephemeral key, encoded, and the request: what `_fill` was given."""
     if reader.left not in REQUEST_SIZES:
         raise reader.fail("not one of the padded sizes")
     dk, request, padding = reader.vector(4, 1, _ENC_LIMIT), reader.vector(4), reader.rest()

@@ -84,7 +84,7 @@ def seal_body(suite: hpke.Suite, request: bytes) -> tuple[bytes, Content]:
 
 def _seal_body(suite: hpke.Suite, secret: bytes, dk: hpke.PrivateKey, request: bytes) -> tuple[bytes, Content]:
     key, iv = _body_keys(suite, secret)
-    body = suite.aead.cipher(key).encrypt(iv, sealing.fill(dk.public_key, request), None)
+    body = suite.aead.cipher(key).encrypt(iv, sealing._fill(dk.public_key, request), None)
     return body, Content((suite, Secret(secret), dk))
 
 
@@ -165,6 +165,6 @@ class Unwrapped(Step[tuple[hpke.Suite, Secret, _Asked]]):
             plaintext = suite.aead.cipher(key).decrypt(iv, body, None)
         except InvalidTag:
             raise OpenError from None
-        dk, request = Reader.all(plaintext, "request plaintext", sealing.read_plaintext)
+        dk, request = Reader.all(plaintext, "request plaintext", sealing._read_plaintext)
         encapsulated = hpke.encap(hpke.PublicKey.decode(suite.kem, dk))
         return request, AnswerSealer(suite, encapsulated, *asked)
