@@ -33,8 +33,11 @@ from privproc.keyconfig import KeyConfig, KeyConfigs
 from privproc.ledger.checkpoint import Note, NoteSignature
 from privproc.ratls.authenticator import AuthenticatorRequest, Side
 from privproc.ratls.exchange import Introduction, Presentation
+from privproc.responsekey import wrapped as responsekey_wrapped
+from privproc.responsekey.wrapped import Wrap
 from privproc.secret import Secret
-from privproc.session import messages
+from privproc.session import messages, wrapped
+from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from tests.codec import check_contract
 from tests.world.world import World
 
@@ -111,6 +114,9 @@ def samples() -> dict[str, Decoder]:
     opened = messages.Open("r", "l", "n", (1,), False, bytes(32), bytes(32), ((1, 2, 3),), b"hello")
     request = Request("POST", "https", "gateway.example", "/", ((b"a", b"b"),), b"content")
     one_time = responsekey.OneTimeKey.generate(suites[1])
+    statement = wrapped.Statement(suites[1], one_time.public_key, "r", bytes(48), 0, 1, 1)
+    head = Head("r", "l", "n", bytes(32), bytes(32), (bytes(48), b"n" * 48), bytes(48))
+    body = bytes(responsekey.REQUEST_SIZES[0] + 16)
     mapping: dict[str, Decoder] = {
         "attestation.forwarded.BackEnd": of(
             BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"evidence"))
@@ -172,6 +178,16 @@ def samples() -> dict[str, Decoder]:
         "session.messages.Opened": of(messages.Opened, messages.Opened(bytes(32), b"o", b"e", b"p")),
         "session.messages.Continue": of(messages.Continue, messages.Continue(bytes(32), 1, bytes(48), b"r")),
         "session.messages.Continued": of(messages.Continued, messages.Continued(bytes(32), b"r")),
+        "session.wrapped.messages.Statement": of(wrapped.Statement, statement),
+        "session.wrapped.messages.Passport": of(wrapped.Passport, wrapped.Passport(b"s", b"e", b"", b"p")),
+        "session.wrapped.messages.Roster": of(
+            wrapped.Roster, wrapped.Roster(2, (wrapped.Passport(b"s", b"e", b"", b"p"),) * 2)
+        ),
+        "session.wrapped.messages.Head": of(Head, head),
+        "session.wrapped.messages.Wrapped": of(Wrapped, Wrapped(head.encode(), (Wrap(b"enc", bytes(64)),) * 2, body)),
+        "session.wrapped.messages.Delivery": of(
+            Delivery, Delivery(bytes(48), bytes(48), head.encode(), 1, Wrap(b"enc", bytes(64)), body)
+        ),
         "tokens.challenge.TokenChallenge": of(tokens.TokenChallenge, contents.challenge),
         "tokens.directory.IssuerDirectory": of(tokens.IssuerDirectory, contents.tokens, exact=False),
         "tokens.issuance.TokenRequest": of(tokens.TokenRequest, token_request()),
@@ -404,6 +420,12 @@ def secret_things() -> Iterator[tuple[Any, list[bytes]]]:
     yield responsekey.AnswerData(seed), [seed]
     yield ratls.DataReceived(seed), [seed]
     yield messages.Continue(seed, 0, bytes(48), seed), [seed]
+    wrapped_content = responsekey_wrapped._seal_body(session.SUITES[1], seed, private, b"")[1]
+    yield wrapped_content, [seed]
+    yield responsekey_wrapped._Asked(seed, bytes(48)), [seed]
+    yield Wrapped(b"", (), seed), [seed]
+    yield Delivery(b"", b"", b"", 0, Wrap(b"", b""), seed), [seed]
+    yield wrapped.WrappedReply(seed, None), [seed]
     yield messages.Opened(seed, b"", b"", b""), [seed]
     yield messages.Continued(seed, seed), [seed]
     yield httpauth.Auth("PrivateToken", (("token", seed.decode("latin-1")),)), [seed]
@@ -441,6 +463,8 @@ SHOWN = {
     "session.directory": "published",
     "session.enclave._Opened": "what the enclave announces, and a digest",
     "session.gateway.Epoch.package": "the digest of what is published",
+    "responsekey.wrapped.Wrap": "what goes over the wire, sealed",
+    "session.wrapped": "about nodes, and what is sealed for them; bodies don't show",
     "session.messages": "openings have no byte of the user's; handles and records don't show",
     "tokens.challenge.TokenChallenge.redemption_context": "the origin's, sent to whoever asks",
     "tokens.grants.GrantRequest.token_key_id": "names a public key",

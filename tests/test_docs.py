@@ -20,6 +20,7 @@ from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.certificate import MAX_CERTIFICATE
 from privproc.attestation.forwarded import AHEAD, BACK_END
 from privproc.attestation.message import MEDIA_TYPE
+from privproc.attestation.nodekey import node_digest, node_report_data
 from privproc.attestation.snp import appraisal
 from privproc.attestation.snp.policy import Floor, IdBlock
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
@@ -30,8 +31,10 @@ from privproc.ledger.merkle import leaf_hash
 from privproc.ohttp import problems
 from privproc.ratls import authenticator, client, mutual
 from privproc.responsekey import answer, request
+from privproc.responsekey import wrapped as wrapped_keys
+from privproc.responsekey.wrapped import SEALED_LENGTH
 from privproc.secret import Secret
-from privproc.session import directory, gateway, messages, profile, transcript
+from privproc.session import directory, gateway, messages, profile, transcript, wrapped
 from privproc.tagged import tagged_hash
 from privproc.tokens import possession
 from privproc.tokens.directory import MAX_SIZE as MAX_ISSUER_DIRECTORY
@@ -141,6 +144,7 @@ def test_every_label_is_listed() -> None:
 def test_every_export_is_listed() -> None:
     contexts = {cells[0].strip("`") for cells in rows("## 2. Transcript and binder", 4)}
     assert {transcript.OUTER_EXPORT.decode(), transcript.CONTINUE_EXPORT.decode(), "privproc/1 req"} <= contexts
+    assert "privproc/1 wrapped" in contexts
     assert {"attest", "keys", "message/bhttp response"} <= contexts
     assert all(f"`{label}`" in PROTOCOL for label in ("attest", "keys"))
 
@@ -235,8 +239,25 @@ def test_limits() -> None:
     assert len(profile.ANSWER_SIZES) == 11
 
 
+def test_limits_of_wrapped_mode() -> None:
+    written = {
+        row[0]: [int(number) for number in re.findall(r"[0-9]+", row[1])] for row in rows("### 14.8 Limits", 3)[1:]
+    }
+    assert written == {
+        "nodes of a request": list(wrapped.profile.WRAPS),
+        "passports of a roster": [wrapped.messages._PASSPORTS_LIMIT],
+        "life of a node's key": [wrapped.profile.LONGEST],
+        "end of its use by devices, before that": [wrapped.profile.MARGIN],
+        "Head": [wrapped.messages.HEAD_SIZE],
+        "sealed secret": [SEALED_LENGTH],
+        "parts of a passport": [wrapped.messages._PART_LIMIT],
+        "node's key, enc": [wrapped.messages._KEY_LIMIT],
+    }
+
+
 def test_texts_of_the_wire() -> None:
     for text in (
+        wrapped.profile.WRAPPED_PATH,
         profile.OPEN_PATH,
         profile.CONTINUE_PATH,
         profile.PROOF_FIELD.decode(),
@@ -277,7 +298,10 @@ def test_problems() -> None:
     for (kind, place), problem in problems.TABLE.items():
         if place is problems.Place.BEFORE_DECAPSULATION:
             assert f"| {problem.status}," in PROTOCOL, kind
-    assert f"{profile.ANSWER_SIZES[0]}, the least answer size, once it is seen to be a `continue`" in PROTOCOL
+    assert (
+        f"{profile.ANSWER_SIZES[0]}, the least answer size, once it is seen to be a `continue` or a `wrapped`"
+        in PROTOCOL
+    )
 
 
 @pytest.fixture
@@ -338,6 +362,22 @@ def test_known_answers_of_request_and_answer(known: dict[str, Any]) -> None:
     assert context.th3(known["enc"], b"ciphertext") == known["th3"]
     found = answer._schedule(suite, known["prk"], known["th3"], known["e"], Secret(known["shared"]))
     assert found == (known["answer_key"], known["answer_iv"])
+
+
+def test_known_answers_of_wrapped_mode(known: dict[str, Any]) -> None:
+    said = wrapped.Statement.decode(known["statement"])
+    assert said.encode() == known["statement"]
+    assert (node_digest(said.encode()), node_report_data(said.encode())) == (known["node"], known["node_report_data"])
+    head = wrapped.messages.Head.decode(known["head"])
+    assert head.encode() == known["head"]
+    head.check_body(known["body"])
+    assert transcript.wrapped(known["pkg"], known["outer"], known["head"]) == known["thw"]
+    assert wrapped_keys._info(known["thw"], 0, known["node"]).hex() in PROTOCOL
+    suite = Suite(Kem.X25519_SHA256, Kdf.HKDF_SHA256, Aead.AES_128_GCM)
+    assert wrapped_keys._body_keys(suite, known["cs"]) == (known["body_key"], known["body_iv"])
+    wrap = wrapped_keys.Wrap(known["enc"], b"\x08" * 64)
+    asked = wrapped_keys._asked(known["cs"], Secret(b"\2" * 48), wrap, known["thw"], 0)
+    assert asked == (known["wrapped_prk"], known["wrapped_th3"])
 
 
 # The other pages.

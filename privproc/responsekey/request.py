@@ -105,6 +105,13 @@ def _filled(used: int) -> int:
     return size
 
 
+def _fill(dk: hpke.PublicKey, request: bytes) -> bytes:
+    """The plaintext: the device's ephemeral key and the request, filled to one of :data:`REQUEST_SIZES`."""
+    head = lp(dk.encode()) + len(request).to_bytes(4, "big")
+    used = len(head) + len(request)
+    return b"".join((head, request, bytes(_filled(used) - used)))
+
+
 def seal_request(context: Context, suite: hpke.Suite, key: hpke.PublicKey, request: bytes) -> tuple[bytes, Answer]:
     """Seal ``request`` to the enclave's one-time ``key``; gives the bytes to send and the answer's channel.
 
@@ -120,10 +127,7 @@ def _seal(
 ) -> tuple[bytes, Answer]:
     enc, exported = sent
     keys = _schedule(context, suite, exported)
-    head = lp(dk.public_key.encode()) + len(request).to_bytes(4, "big")
-    used = len(head) + len(request)
-    size = _filled(used)
-    ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, b"".join((head, request, bytes(size - used))), None)
+    ciphertext = suite.aead.cipher(keys.key).encrypt(keys.iv, _fill(dk.public_key, request), None)
     th3 = context.th3(enc, ciphertext)
     return Writer().vector(4, enc).vector(4, ciphertext).done(), Answer(suite, dk, keys.prk, th3)
 
@@ -151,6 +155,7 @@ def _read_sealed(reader: Reader) -> tuple[bytes, bytes]:
 
 
 def _read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
+    """The device's ephemeral key, encoded, and the request: what `_fill` was given."""
     if reader.left not in REQUEST_SIZES:
         raise reader.fail("not one of the padded sizes")
     dk, request, padding = reader.vector(4, 1, _ENC_LIMIT), reader.vector(4), reader.rest()

@@ -25,12 +25,12 @@ from privproc.attestation import snp
 from privproc.errors import ExpiredError, PolicyError, SpentError, UnsupportedError, UsageError
 from privproc.http import Request, Response, single
 from privproc.keyconfig import Selection, select
-from privproc.ledger import verify as verify_log
 from privproc.responsekey import Announcement, Answer, AnswerData, AnswerEvent, Context
 from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
 from privproc.secret import Secret
 from privproc.session import transcript
 from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.grounds import grounds
 from privproc.session.messages import Continue, Continued, Offer, Open, Opened
 from privproc.session.profile import (
     ANSWER_SIZES,
@@ -97,9 +97,7 @@ def begin(
     """
     contents = directory.contents.get(at=at)
     service = contents.service(role)
-    expected = contents.challenge.digest, contents.token_key.key_id
-    if (token.token.challenge_digest, token.token.token_key_id) != expected:
-        raise UsageError("the token is not of this directory's issuer, gateway and epoch")
+    _check_token(token, contents)
     selection = directory.contents.map(lambda contents: select(contents.keys, SUITES))
     outgoing = ohttp.begin(selection, at=at)
     size = contents.up - ohttp.request_overhead(outgoing.suite)
@@ -113,6 +111,12 @@ def begin(
     wire, pending = outgoing.seal(bhttp.encode_request(inner, size=size))
     asked = _Asked(contents, service, anchors, relay, at, selection, pending, tls, th1, continue_key)
     return relay.request(wire), Opening(asked)
+
+
+def _check_token(token: BoundToken, contents: Contents) -> None:
+    expected = contents.challenge.digest, contents.token_key.key_id
+    if (token.token.challenge_digest, token.token.token_key_id) != expected:
+        raise UsageError("the token is not of this directory's issuer, gateway and epoch")
 
 
 def _open(service: Service, hello: bytes) -> bytes:
@@ -181,30 +185,23 @@ class Opening(Step[_Asked]):
 
 
 def _appraise(asked: _Asked, opened: Opened, offer: Offer, report_data: bytes, at: int) -> snp.VerifiedEvidence:
-    service, anchors = asked.service, asked.anchors
     if offer.devices:
         raise UnsupportedError("evidence of devices can't be appraised yet")
-    log = anchors.logs.get(service.log)
-    if log is None:
-        raise UnsupportedError("the service's log is not one that this device knows")
-    logged = verify_log(
-        opened.log_proof,
-        namespace=service.namespace,
-        role=service.role,
-        log=log,
-        floor=asked.contents.checkpoint(service.log),
-        minimum_version=service.minimum_version,
+    chain, logged = grounds(
+        endorsements=opened.endorsements,
+        log_proof=opened.log_proof,
+        contents=asked.contents,
+        service=asked.service,
+        anchors=asked.anchors,
         at=at,
     )
-    endorsements = snp.Endorsements.decode(opened.endorsements)
-    chain = snp.verify_chain(endorsements.vcek, endorsements.ask, endorsements.ark, roots=anchors.roots, at=at)
     return snp.appraise(
         offer.evidence,
         binding=report_data,
-        policy=service.policy,
+        policy=asked.service.policy,
         chain=chain,
         logged=logged,
-        role=service.role,
+        role=asked.service.role,
         at=at,
     )
 

@@ -12,6 +12,8 @@ forwarded and kept comes out as values, and the caller brings the results back. 
                       offer = ...                               # the enclave's answer to forward
                       wire, live = forwarded.answer(offer, endorsements=..., log_proof=..., at=now)
 
+    WrappedRequest:   see privproc.session.wrapped.gateway
+
     ContinueRequest:  live = the value kept under message.handle, removed
                       records, accepted = message.accept(live, at=now)
                       back = ...                                # the enclave's records in answer
@@ -26,7 +28,7 @@ import base64
 import binascii
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
@@ -48,6 +50,9 @@ from privproc.session.profile import (
     PROOF_FIELD,
     REFUSED,
 )
+from privproc.session.wrapped.gateway import WrappedRequest, read_wrapped
+from privproc.session.wrapped.messages import HEAD_SIZE
+from privproc.session.wrapped.profile import WRAPPED_PATH
 from privproc.tokens import Origin, Reservation, SpendKey, Token, verify_possession
 from privproc.trust import _trusted, check_window
 from privproc.wire import Reader, bounded
@@ -151,8 +156,8 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
         self._answer = exchange
         self._refusal = exchange.epoch.contents.down
 
-    def read(self, *, at: int) -> OpenRequest | ContinueRequest:
-        """Parse the request; for an opening one check token and proof. Raises :class:`PeerError`."""
+    def read(self, *, at: int) -> OpenRequest | ContinueRequest | WrappedRequest:
+        """Parse the request; for one that brings a token check token and proof. Raises :class:`PeerError`."""
         message, exchange = self._take()
         if not message.startswith(_KNOWN_LENGTH):
             raise PolicyError("a request is framed with known lengths")
@@ -164,6 +169,9 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
         if request.path == CONTINUE_PATH:
             self._refusal = ANSWER_SIZES[0]
             return ContinueRequest(exchange, Continue.decode(request.content))
+        if request.path == WRAPPED_PATH:
+            self._refusal = ANSWER_SIZES[0]
+            return _wrapped_request(exchange, request, at)
         raise UntrustedError("not a path of this gateway")
 
     def refuse(self) -> bytes:
@@ -172,12 +180,27 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
 
 
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
-    responder, epoch = exchange.responder, exchange.epoch
-    if exchange.size != epoch.contents.up:
+    package = exchange.epoch.package
+    if exchange.size != exchange.epoch.contents.up:
         raise PolicyError("a first request is not of the directory's size")
-    token = Token.from_authorization(_required(request.fields, b"authorization"))
+    outer, spend_key = _redeem(
+        exchange, request.fields, lambda outer: transcript.opened(package, outer, request.content), at
+    )
+    return OpenRequest(exchange, Forward(package, outer, request.content), spend_key)
+
+
+def _wrapped_request(exchange: _Exchange, request: Request, at: int) -> WrappedRequest:
+    package, head = exchange.epoch.package, request.content[:HEAD_SIZE]
+    outer, spend_key = _redeem(exchange, request.fields, lambda outer: transcript.wrapped(package, outer, head), at)
+    return read_wrapped(exchange, package, outer, request.content, spend_key)
+
+
+def _redeem(exchange: _Exchange, fields: Fields, proven: Callable[[bytes], bytes], at: int) -> tuple[bytes, SpendKey]:
+    """Check token and proof; ``outer``, and what is to be spent. ``proven`` gives what the proof signs, from outer."""
+    responder, epoch = exchange.responder, exchange.epoch
+    token = Token.from_authorization(_required(fields, b"authorization"))
     redeemed = epoch.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
-    pop, proof = _read_proof(_required(request.fields, PROOF_FIELD))
+    pop, proof = _read_proof(_required(fields, PROOF_FIELD))
     outer = transcript.outer(
         responder.key_config,
         responder.suite.encoded,
@@ -186,10 +209,8 @@ def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest
         token.encode(),
         pop,
     )
-    th1 = transcript.opened(epoch.package, outer, request.content)
-    verify_possession(pop, redeemed.token.nonce, th1, proof)
-    forward = Forward(epoch.package, outer, request.content)
-    return OpenRequest(exchange, forward, redeemed.spend_key)
+    verify_possession(pop, redeemed.token.nonce, proven(outer), proof)
+    return outer, redeemed.spend_key
 
 
 def _required(fields: Fields, name: bytes) -> bytes:

@@ -8,7 +8,7 @@ import hmac
 from privproc.secret import Secret
 from privproc.tagged import LABEL, lp, tagged_hash
 
-__all__ = ["CONTINUE_EXPORT", "OUTER_EXPORT", "attested", "continuation_mac", "opened", "outer"]
+__all__ = ["CONTINUE_EXPORT", "OUTER_EXPORT", "attested", "continuation_mac", "opened", "outer", "wrapped"]
 
 OUTER_EXPORT = LABEL + b"outer"
 """Context of the HPKE export (32 bytes) that keeps the relay from computing ``outer``."""
@@ -44,3 +44,8 @@ def continuation_mac(key: Secret, handle: bytes, offset: int, enc: bytes, record
     """What (48 bytes) ties a later exchange to the first one: its handle, place in the stream, ``enc`` and records."""
     fields = (LABEL + b"continue", handle, offset.to_bytes(8, "big"), enc, hashlib.sha384(records).digest())
     return hmac.digest(key.expose(), b"".join(map(lp, fields)), "sha384")
+
+
+def wrapped(package: bytes, outer_digest: bytes, head: bytes) -> bytes:
+    """``thw`` (48 bytes) of wrapped mode (§14.4): package, outer exchange and the exact bytes of Head."""
+    return tagged_hash("wrapped", package, outer_digest, head)

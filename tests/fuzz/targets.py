@@ -18,8 +18,10 @@ from privproc.errors import PeerError
 from privproc.keyconfig import select
 from privproc.ohttp import RequestHeader
 from privproc.responsekey import Announcement
-from privproc.session import messages
+from privproc.session import messages, wrapped
 from tests.test_boundaries import AT, FOUND, WORLD, Decoder, bound, samples
+from tests.world.fleet import Fleet
+from tests.world.world import ROLE
 
 VECTORS = Path(__file__).resolve().parent.parent.parent / "vectors"
 MAX_SEED = 4096
@@ -56,6 +58,8 @@ def targets() -> dict[str, Target]:
         "pieces of a Binary HTTP response": functools.partial(in_pieces, bhttp.ResponseDecoder, bhttp.decode_response),
         "chunks of an OHTTP request": chunked_request,
         "a gateway": gateway,
+        "a node": lambda data: fleet().servers[0].node.open(data, at=AT),
+        "a roster": roster,
         "an enclave": lambda data: WORLD.machine.enclave.open(data, at=AT),
         "a device": device,
         "a directory": directory,
@@ -122,6 +126,17 @@ def directory(data: bytes) -> None:
     anchors = WORLD.anchors
     copies = [(name, data) for name in anchors.mirrors]
     session.learn(copies, anchors, memory=session.Memory.first(anchors), at=AT)
+
+
+@functools.cache
+def fleet() -> Fleet:
+    return Fleet(WORLD)
+
+
+def roster(data: bytes) -> None:
+    """The nodes that every mirror shows."""
+    copies = [(name, data) for name in WORLD.anchors.mirrors]
+    wrapped.learn_nodes(copies, WORLD.learn(), role=ROLE, anchors=WORLD.anchors, at=AT)
 
 
 @functools.cache

@@ -13,10 +13,16 @@ from privproc.ledger.merkle import leaf_hash
 from privproc.responsekey import Announcement
 from privproc.session import Published
 from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
+from privproc.session.wrapped import Passport, Roster, Statement
+from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from tests.straight import lp, sha256, t, u
 
 TYPES: dict[str, Any] = {
-    kind.__name__: kind for kind in (Open, Forward, Offer, Opened, Continue, Continued, Published, Announcement, Entry)
+    kind.__name__: kind
+    for kind in (
+        *(Open, Forward, Offer, Opened, Continue, Continued, Published, Announcement, Entry),
+        *(Statement, Passport, Roster, Head, Wrapped, Delivery),  # layouts: privproc1_wrapped
+    )
 }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from privproc.errors import LimitError, PeerError, ReplayError
 from privproc.http import Response
 from privproc.session import ContinueRequest, Gateway, Live, OpenRequest
+from privproc.session.wrapped import WrappedRequest
 from privproc.tokens import MemoryStore
 from tests.world.enclave import Host
 from tests.world.wire import Wire
@@ -18,7 +20,10 @@ SESSIONS = 1000
 
 @dataclass
 class GatewayServer:
-    """``refusals``: the errors that ended in a refusal, for tests; a real one would count them by class."""
+    """``refusals``: the errors that ended in a refusal, for tests; a real one would count them by class.
+
+    ``nodes``: how to reach each node of wrapped mode, by its digest; ``choose``: which one of a request's gets it.
+    """
 
     wire: Wire
     gateway: Gateway
@@ -26,6 +31,8 @@ class GatewayServer:
     store: MemoryStore
     live: dict[bytes, tuple[Live, int]]
     refusals: list[PeerError]
+    nodes: dict[bytes, Callable[[bytes, int], bytes]] = field(default_factory=dict)
+    choose: Callable[[tuple[bytes, ...]], bytes] = field(default=lambda nodes: nodes[0])
 
     def handle(self, encapsulated: bytes, *, at: int) -> Response:
         self.wire.see("gateway", encapsulated)
@@ -37,7 +44,10 @@ class GatewayServer:
         self.wire.see("gateway", exchange._look()[0])
         try:
             message = exchange.read(at=at)
-            sealed = self.begin(message, at) if isinstance(message, OpenRequest) else self.go_on(message, at)
+            if isinstance(message, WrappedRequest):
+                sealed = self.wrapped(message, at)
+            else:
+                sealed = self.begin(message, at) if isinstance(message, OpenRequest) else self.go_on(message, at)
         except PeerError as error:
             self.refusals.append(error)
             sealed = exchange.refuse()
@@ -72,6 +82,16 @@ class GatewayServer:
         if kept is not None:
             self.keep(kept, session, at)
         return sealed
+
+    def wrapped(self, message: WrappedRequest, at: int) -> bytes:
+        reservation = self.store.reserve(message.spend_key, at=at, lease=LEASE)
+        node = self.choose(message.nodes)
+        delivery, forwarded = message.forward(reservation, node=node)
+        self.store.commit(reservation, at=at)
+        answer = self.nodes[node](self.wire.cross("gateway → host", delivery), at)
+        answer = self.wire.cross("host → gateway", answer)
+        self.wire.see("gateway", delivery, answer)
+        return forwarded.answer(answer)
 
     def keep(self, live: Live, session: int, at: int) -> None:
         """Half-open sessions cost memory: those past their time go first, then new ones are refused."""
