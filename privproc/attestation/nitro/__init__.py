@@ -3,7 +3,16 @@
 Document: "Nitro Enclaves Attestation Process" (aws-nitro-enclaves-nsm-api, docs/attestation_process.md), cited as AP.
 """
 
-from privproc.attestation.nitro.appraisal import SKEW, VerifiedEvidence, appraise
+from privproc.attestation.nitro.appraisal import (
+    SKEW,
+    Findings,
+    KeyEvidence,
+    UnboundEvidence,
+    VerifiedEvidence,
+    appraise,
+    appraise_key,
+    appraise_unbound,
+)
 from privproc.attestation.nitro.chain import AWS_ROOTS, VerifiedChain, verify_chain
 from privproc.attestation.nitro.document import Document
 from privproc.attestation.nitro.policy import Policy, measurement
@@ -13,11 +22,16 @@ __all__ = [
     "AWS_ROOTS",
     "SKEW",
     "Document",
+    "Findings",
+    "KeyEvidence",
     "Policy",
     "Roots",
+    "UnboundEvidence",
     "VerifiedChain",
     "VerifiedEvidence",
     "appraise",
+    "appraise_key",
+    "appraise_unbound",
     "measurement",
     "verify_chain",
 ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from privproc.attestation import snp
+from privproc.attestation import NO_REVOCATIONS, snp
 from privproc.ledger import verify as verify_log
 from tests.bench import floors
 from tests.bench.measure import Operation
 from tests.bench.parties import AT, LOG_SIZE, parties
 from tests.world.amd import strict_policy
+from tests.world.binding import bound
 from tests.world.enclave import MEASUREMENT
 from tests.world.world import NAMESPACE, ROLE
 
@@ -31,7 +32,16 @@ def appraisal() -> Operation:
     policy, chain, logged = strict_policy(p.chip), p.chip.chain(), _logged()
 
     def run(_: None) -> snp.VerifiedEvidence:
-        return snp.appraise(evidence, binding=binding, policy=policy, chain=chain, logged=logged, role=ROLE, at=AT)
+        return snp.appraise(
+            evidence,
+            binding=bound(binding),
+            policy=policy,
+            chain=chain,
+            logged=logged,
+            role=ROLE,
+            revocations=NO_REVOCATIONS,
+            at=AT,
+        )
 
     return Operation("appraisal of an SEV-SNP report", run, floors.appraisal(), 1.2)
 
