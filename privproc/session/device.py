@@ -199,7 +199,8 @@ def _appraise(
         at=at,
     )
     endorsements = snp.Endorsements.decode(opened.endorsements)
-    chain = snp.verify_chain(endorsements.vcek, endorsements.ask, endorsements.ark, roots=anchors.roots, at=at)
+    certificates = (endorsements.vcek, endorsements.ask, endorsements.ark)
+    chain = snp.verify_chain(*certificates, roots=anchors.roots, cache=anchors.cache, at=at)
     return snp.appraise(
         offer.evidence,
         binding=report_data,

@@ -15,7 +15,8 @@ from privproc.attestation.nitro.appraisal import (
 )
 from privproc.attestation.nitro.chain import AWS_ROOTS, VerifiedChain, verify_chain
 from privproc.attestation.nitro.document import Document
-from privproc.attestation.nitro.policy import Policy, measurement
+from privproc.attestation.nitro.draft import draft_policy
+from privproc.attestation.nitro.policy import Policy, measured_id, measurement
 from privproc.attestation.roots import Roots
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "appraise",
     "appraise_key",
     "appraise_unbound",
+    "draft_policy",
+    "measured_id",
     "measurement",
     "verify_chain",
 ]

@@ -14,6 +14,7 @@ from privproc.attestation.snp.appraisal import (
     appraise_unbound,
 )
 from privproc.attestation.snp.chain import AMD_ROOTS, Endorsements, Roots, VerifiedChain, verify_chain
+from privproc.attestation.snp.draft import draft_policy
 from privproc.attestation.snp.policy import NO_ID_BLOCK, AnyChip, Chips, Floor, IdBlock, Policy, Provider
 from privproc.attestation.snp.report import Product, Report, SigningKey, Tcb
 from privproc.attestation.snp.rules import STRICT_GUEST, STRICT_PLATFORM, GuestRules, PlatformRules
@@ -46,5 +47,6 @@ __all__ = [
     "appraise",
     "appraise_key",
     "appraise_unbound",
+    "draft_policy",
     "verify_chain",
 ]

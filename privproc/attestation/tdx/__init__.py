@@ -15,6 +15,7 @@ from privproc.attestation.tdx.appraisal import (
     appraise_unbound,
 )
 from privproc.attestation.tdx.collateral import INTEL_ROOTS, Collateral, VerifiedCollateral, verify_collateral
+from privproc.attestation.tdx.draft import draft_policy
 from privproc.attestation.tdx.eventlog import Event, EventLog
 from privproc.attestation.tdx.pck import Configuration, Platform
 from privproc.attestation.tdx.policy import (
@@ -66,6 +67,7 @@ __all__ = [
     "appraise",
     "appraise_key",
     "appraise_unbound",
+    "draft_policy",
     "measurement",
     "strip_padding",
     "verify_collateral",

@@ -81,27 +81,18 @@ class UnboundEvidence(Findings, verified.UnboundEvidence):
 
 
 @dataclass(frozen=True)
-class _Case:
+class _Judged:
+    """A quote, and what Intel says of the hardware behind it."""
+
     quote: Quote
     qe: EnclaveReport
     pck: Certificate
     platform: Platform
-    expected: Expectation
-    policy: Policy
     collateral: VerifiedCollateral
-    at: int
-
-    @property
-    def binding(self) -> bytes:
-        return self.expected.report_data
 
     @property
     def report(self) -> TdReport:
         return self.quote.report
-
-    @cached_property
-    def measurement(self) -> bytes:
-        return self.policy.measurement(self.report)
 
     @cached_property
     def versions(self) -> tuple[bytes, ...]:
@@ -124,6 +115,25 @@ class _Case:
     @cached_property
     def qe_level(self) -> Level:
         return self.collateral.qe.level(self.qe.isvsvn)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return (*self.platform_levels, *self.module_levels, self.qe_level)
+
+
+@dataclass(frozen=True)
+class _Case(_Judged):
+    expected: Expectation
+    policy: Policy
+    at: int
+
+    @property
+    def binding(self) -> bytes:
+        return self.expected.report_data
+
+    @cached_property
+    def measurement(self) -> bytes:
+        return self.policy.measurement(self.report)
 
 
 def appraise(
@@ -193,12 +203,8 @@ def _decide(
     if not isinstance(collateral, VerifiedCollateral):
         raise UsageError("collateral is made by the check that earns it")
     with stage("decode"):
-        quote = Quote.decode(evidence)
-        pck_der = _leaf(quote.pck_chain, collateral.chain_end)
-        pck = Certificate.decode(pck_der, "PCK certificate")
-        qe = EnclaveReport.decode(quote.qe_report)
-        case = _Case(quote, qe, pck, Platform.of(pck), expected, policy, collateral, at)
-    fingerprint = hashlib.sha256(pck_der).digest()
+        quote, qe, pck, fingerprint = _parts(evidence, collateral)
+        case = _Case(quote, qe, pck, Platform.of(pck), collateral, expected, policy, at)
     checks = expected.run(_CHECKS, case)
     checks += expected.confirm(case.measurement, [fingerprint, *_identifiers(case.platform)], at=at)
     return kind._earn(
@@ -212,10 +218,18 @@ def _decide(
         not_after=min(collateral.not_after, pck.not_after, expected.not_after, at + policy.max_age),
         platform=case.platform,
         pck_fingerprint=fingerprint,
-        levels=(*case.platform_levels, *case.module_levels, case.qe_level),
+        levels=case.levels,
         mrtd=quote.report.mrtd,
         rtmrs=quote.report.rtmrs,
     )
+
+
+def _parts(evidence: bytes, collateral: VerifiedCollateral) -> tuple[Quote, EnclaveReport, Certificate, bytes]:
+    """Quote, QE report, PCK certificate and that one's SHA-256."""
+    quote = Quote.decode(evidence)
+    pck_der = _leaf(quote.pck_chain, collateral.chain_end)
+    pck = Certificate.decode(pck_der, "PCK certificate")
+    return quote, EnclaveReport.decode(quote.qe_report), pck, hashlib.sha256(pck_der).digest()
 
 
 def _identifiers(platform: Platform) -> list[bytes]:
