@@ -21,6 +21,7 @@ from privproc.attestation.tdx import (
     Platforms,
     Policy,
     Processors,
+    Quote,
     Register,
     TcbStatus,
     VerifiedEvidence,
@@ -65,8 +66,8 @@ POLICY = strict_policy(PLATFORM)
 
 
 def default_measurement(registers: tuple[Register, ...] = POLICY.registers) -> bytes:
-    return module.Policy.measurement(
-        replace(POLICY, registers=registers), module.Quote.decode(PLATFORM.quote(report_data=BINDING)).report
+    return Policy.measurement(
+        replace(POLICY, registers=registers), Quote.decode(PLATFORM.quote(report_data=BINDING)).report
     )
 
 

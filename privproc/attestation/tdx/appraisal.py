@@ -18,13 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from privproc.attestation import verified
 from privproc.attestation.binder import SessionBinding
-from privproc.attestation.certificate import Certificate
 from privproc.attestation.expectation import Expectation, KeyBinding, PinnedMeasurement, RevocationCheck, stage
-from privproc.attestation.tdx.collateral import VerifiedCollateral, check_raw, pem_decode
+from privproc.attestation.tdx.collateral import VerifiedCollateral, check_raw
+from privproc.attestation.tdx.judged import Judged
 from privproc.attestation.tdx.pck import Platform
 from privproc.attestation.tdx.policy import Policy, Register
-from privproc.attestation.tdx.quote import EnclaveReport, Quote, TdReport
-from privproc.attestation.tdx.tcb import Level, ModuleIdentity
+from privproc.attestation.tdx.tcb import Level
 from privproc.errors import DecodeError, PolicyError, UntrustedError, UsageError
 from privproc.ledger import Logged
 from privproc.trust import check_window
@@ -80,49 +79,8 @@ class UnboundEvidence(Findings, verified.UnboundEvidence):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A quote, and what Intel says of the hardware behind it."""
-
-    quote: Quote
-    qe: EnclaveReport
-    pck: Certificate
-    platform: Platform
-    collateral: VerifiedCollateral
-
-    @property
-    def report(self) -> TdReport:
-        return self.quote.report
-
-    @cached_property
-    def versions(self) -> tuple[bytes, ...]:
-        """TEE_TCB_SVN as of the domain's start, and since TD 1.5 as of now: both have to do."""
-        report = self.report
-        return (report.tee_tcb_svn,) if report.tee_tcb_svn_2 is None else (report.tee_tcb_svn, report.tee_tcb_svn_2)
-
-    @cached_property
-    def modules(self) -> list[tuple[ModuleIdentity, bytes]]:
-        return [(self.collateral.tcb.module(svn), svn) for svn in self.versions]
-
-    @cached_property
-    def platform_levels(self) -> list[Level]:
-        return [self.collateral.tcb.level(self.platform, svn) for svn in self.versions]
-
-    @cached_property
-    def module_levels(self) -> list[Level]:
-        return [identity.level(svn[0]) for identity, svn in self.modules if svn[1]]
-
-    @cached_property
-    def qe_level(self) -> Level:
-        return self.collateral.qe.level(self.qe.isvsvn)
-
-    @property
-    def levels(self) -> tuple[Level, ...]:
-        return (*self.platform_levels, *self.module_levels, self.qe_level)
-
-
-@dataclass(frozen=True)
-class _Case(_Judged):
+@dataclass
+class _Case(Judged):
     expected: Expectation
     policy: Policy
     at: int
@@ -203,46 +161,31 @@ def _decide(
     if not isinstance(collateral, VerifiedCollateral):
         raise UsageError("collateral is made by the check that earns it")
     with stage("decode"):
-        quote, qe, pck, fingerprint = _parts(evidence, collateral)
-        case = _Case(quote, qe, pck, Platform.of(pck), collateral, expected, policy, at)
+        judged = Judged.decode(evidence, collateral)
+    case = _Case(**vars(judged), expected=expected, policy=policy, at=at)
+    report = judged.report
     checks = expected.run(_CHECKS, case)
-    checks += expected.confirm(case.measurement, [fingerprint, *_identifiers(case.platform)], at=at)
+    checks += expected.confirm(case.measurement, [case.fingerprint, *_identifiers(case.platform)], at=at)
     return kind._earn(
         evidence_digest=hashlib.sha384(evidence).digest(),
         measurement=case.measurement,
-        binding=quote.report.report_data,
+        binding=report.report_data,
         role=expected.role,
         policy_digest=policy.digest,
         checks=checks,
-        not_before=max(collateral.not_before, pck.not_before),
-        not_after=min(collateral.not_after, pck.not_after, expected.not_after, at + policy.max_age),
+        not_before=max(collateral.not_before, case.pck.not_before),
+        not_after=min(collateral.not_after, case.pck.not_after, expected.not_after, at + policy.max_age),
         platform=case.platform,
-        pck_fingerprint=fingerprint,
+        pck_fingerprint=case.fingerprint,
         levels=case.levels,
-        mrtd=quote.report.mrtd,
-        rtmrs=quote.report.rtmrs,
+        mrtd=report.mrtd,
+        rtmrs=report.rtmrs,
     )
-
-
-def _parts(evidence: bytes, collateral: VerifiedCollateral) -> tuple[Quote, EnclaveReport, Certificate, bytes]:
-    """Quote, QE report, PCK certificate and that one's SHA-256."""
-    quote = Quote.decode(evidence)
-    pck_der = _leaf(quote.pck_chain, collateral.chain_end)
-    pck = Certificate.decode(pck_der, "PCK certificate")
-    return quote, EnclaveReport.decode(quote.qe_report), pck, hashlib.sha256(pck_der).digest()
 
 
 def _identifiers(platform: Platform) -> list[bytes]:
     """What a revocation list may name beside measurement and certificate: it has no entries of 16 bytes."""
     return [hashlib.sha256(name).digest() for name in (platform.ppid, platform.piid) if name]
-
-
-def _leaf(chain: bytes, chain_end: bytes) -> bytes:
-    """The platform's certificate from a quote's chain; what follows it has to be the collateral's, to the byte."""
-    text = chain.removesuffix(b"\0")  # as some generators end it
-    if not text.endswith(chain_end):
-        raise UntrustedError("PCK certificate: of another authority than the collateral's")
-    return pem_decode(text[: -len(chain_end)], "PCK certificate")
 
 
 def _key(name: str, raw: bytes) -> ec.EllipticCurvePublicKey:

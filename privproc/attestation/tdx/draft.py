@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from privproc.attestation.expectation import NO_REVOCATIONS, PinnedMeasurement
 from privproc.attestation.rules import Rule
-from privproc.attestation.tdx.appraisal import _Judged, _parts, appraise_unbound
+from privproc.attestation.tdx.appraisal import appraise_unbound
 from privproc.attestation.tdx.collateral import VerifiedCollateral
+from privproc.attestation.tdx.judged import Judged
 from privproc.attestation.tdx.pck import Configuration, Platform
 from privproc.attestation.tdx.policy import Platforms, Policy, PolicyPlatforms, Processors, Register, TcbRules
 from privproc.attestation.tdx.quote import TdReport
@@ -27,8 +28,7 @@ def draft_policy(evidence: bytes, *, collateral: VerifiedCollateral, max_age: in
     """
     if not isinstance(collateral, VerifiedCollateral) or not 0 < max_age < 1 << 32:
         raise UsageError("collateral is made by the check that earns it, max_age is 1 to 2^32 - 1")
-    quote, qe, pck, _ = _parts(evidence, collateral)
-    judged = _Judged(quote, qe, pck, Platform.of(pck), collateral)
+    judged = Judged.decode(evidence, collateral)
     try:
         policy = _policy(judged.report, judged.platform, _tcb(judged.levels, collateral), max_age)
     except UsageError as error:
