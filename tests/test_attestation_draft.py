@@ -9,11 +9,27 @@ from typing import Any
 import pytest
 
 from privproc.attestation import NO_REVOCATIONS, PinnedMeasurement, Rule, nitro, snp, tdx
+from privproc.attestation.draft import draft_policy
 from privproc.attestation.policyfile import load_policy, to_toml
+from privproc.attestation.report import Accepted, examine
 from privproc.attestation.tdx import Register, TcbStatus
 from privproc.errors import ExpiredError, PeerError, PolicyError, SignatureError, UntrustedError, UsageError
 from tests.world.amd import FakeAmd, old_fields
-from tests.world.cases import AT, AWS, CHIP, DATA, DAY, INTEL, MEASUREMENT, PCRS, PLATFORM
+from tests.world.cases import (
+    ANCHORS,
+    AT,
+    AWS,
+    CHIP,
+    DATA,
+    DAY,
+    FORMATS,
+    INTEL,
+    MEASUREMENT,
+    PCRS,
+    PLATFORM,
+    case,
+    logged,
+)
 from tests.world.intel import XFAM
 
 MIXED = {
@@ -259,3 +275,28 @@ def test_nitro_is_the_strictest() -> None:
         )
     with pytest.raises(PeerError):
         nitro.draft_policy(evidence, roots=AWS.roots, max_age=600, at=AT + 9000)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_from_bytes_of_any_format(kind: str) -> None:
+    """What a command line does: draft, write, read, appraise."""
+    given = case(kind)
+    roots = ANCHORS.roots_for(given.policy)
+    arguments: Any = {"roots": roots, "max_age": 600, "at": AT}
+    policy = draft_policy(kind, given.evidence, given.endorsements, **arguments)
+    report = examine(replace(given, policy=load_policy(to_toml(policy).encode()), log=logged(measured(policy, given))))
+    assert isinstance(report.verdict, Accepted)
+    for name in FORMATS:
+        if name != kind:
+            with pytest.raises((PeerError, UsageError)):
+                draft_policy(name, given.evidence, given.endorsements, **arguments)
+    with pytest.raises(UsageError, match="a format is one of"):
+        draft_policy("sgx", given.evidence, given.endorsements, **arguments)
+    with pytest.raises(PeerError):
+        draft_policy(kind, given.evidence, b"x", **arguments)
+
+
+def measured(policy: Any, given: Any) -> bytes:
+    if isinstance(policy, tdx.Policy):
+        return policy.measurement(tdx.Quote.decode(given.evidence).report)
+    return given.log.verify("model", at=AT).digest

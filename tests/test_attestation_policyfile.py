@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privproc.attestation import Rule, nitro, snp, tdx
-from privproc.attestation.policyfile import MAX_POLICY_FILE, from_tree, load_policy, to_toml, to_tree
+from privproc.attestation.case import appraise
+from privproc.attestation.policyfile import MAX_POLICY_FILE, format_of, from_tree, load_policy, to_toml, to_tree
 from privproc.errors import DecodeError, LimitError, PeerError, UnsupportedError, UsageError
 from tests.codec import check_contract
 from tests.world.amd import FakeAmd, strict_policy
-from tests.world.cases import AT, CHIP, FORMATS, PCRS, PLATFORM, parts
+from tests.world.cases import AT, CHIP, FORMATS, PCRS, PLATFORM, case, parts
 
 SNP, TDX, NITRO = (parts(kind)["policy"] for kind in FORMATS)
 TURIN = FakeAmd.generate(snp.Product.TURIN, AT).chip()
@@ -327,3 +330,25 @@ def test_the_parent_of_a_real_document(shared: Any) -> None:
     document = nitro.Document.decode(base64.b64decode(text))
     instance = document.module_id.partition("-enc")[0]
     assert document.pcrs[4] == nitro.measured_id(instance)
+
+
+GUIDE = (Path(__file__).resolve().parent.parent / "docs" / "guides" / "appraisal.md").read_text()
+
+
+def test_the_files_of_the_guide() -> None:
+    """Each is a policy, and good enough for the evidence of the tests."""
+    files = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    assert [format_of(load_policy(file.encode())) for file in files] == list(FORMATS)
+    for kind, file in zip(FORMATS, files, strict=True):
+        assert appraise(case(kind, policy=load_policy(file.encode()))).policy_digest
+
+
+def test_the_keys_of_the_guide() -> None:
+    """Its table has every key that a file can have."""
+    table = GUIDE.split("| format | key |", 1)[1].split("\n\n", 1)[0]
+    for policy in (SNP, TDX, NITRO):
+        for path in paths(copied(policy)):
+            for key in at(copied(policy), path):
+                rules = {"guest", "platform", "domain", "configuration", "pcrs", "signer", "platforms"}
+                if rules.isdisjoint(path) and path[-1:] not in {("tcb",), ("launch_tcb",)}:
+                    assert f"`{key}" in table or f".{key}`" in table, key

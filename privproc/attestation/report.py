@@ -21,6 +21,7 @@ from privproc.attestation import nitro, snp, tdx
 from privproc.attestation.cache import Cache
 from privproc.attestation.case import Binding, Case, LogProof, NoBinding, StatedBinding, decide
 from privproc.attestation.expectation import KeyBinding, Level, NoRevocations
+from privproc.attestation.policyfile import Policy
 from privproc.attestation.reportfile import decode_report, encode_report
 from privproc.attestation.roots import Roots
 from privproc.attestation.verdict import Accepted, Refused, Verdict
@@ -69,12 +70,15 @@ class TrustAnchors:
         """The roots that AMD, Intel and Amazon publish, and these logs."""
         return cls(amd=snp.AMD_ROOTS, intel=tdx.INTEL_ROOTS, aws=nitro.AWS_ROOTS, logs=logs)
 
+    def roots_for(self, policy: Policy) -> snp.Roots | Roots:
+        """The roots of the vendor whose evidence ``policy`` is for."""
+        if isinstance(policy, snp.Policy):
+            return self.amd
+        return self.intel if isinstance(policy, tdx.Policy) else self.aws
+
     def check(self, case: Case[Binding]) -> None:
         """Raise :class:`UntrustedError` for a case with a root or a log that isn't among these."""
-        if isinstance(case.policy, snp.Policy):
-            known: snp.Roots | Roots = self.amd
-        else:
-            known = self.intel if isinstance(case.policy, tdx.Policy) else self.aws
+        known = self.roots_for(case.policy)
         if type(case.roots) is not type(known) or not set(case.roots.pins) <= set(known.pins):
             raise UntrustedError("the case has a root that the reader doesn't trust")
         proofs = [case.log] if isinstance(case.log, LogProof) else []
