@@ -70,7 +70,7 @@ def test_verdicts() -> None:
             assert (verdict.level.value, verdict.report_data) == (level, DATA)
             assert verdict.measurement == parts(kind)["measurement"]
         for name, check, error in (
-            ("revoked", "revocation", "PolicyError"),
+            ("revoked", "revocation-list", "PolicyError"),
             ("late", "log-proof", "ExpiredError"),
             ("other-key", "binding", "UntrustedError"),
             ("other-program", "log", "UntrustedError"),
@@ -80,7 +80,7 @@ def test_verdicts() -> None:
             assert (verdict.check, verdict.error) == (check, error)
             assert verdict.reason
         assert isinstance(REPORTS[f"{kind}-garbled"].verdict, Refused)
-        assert "revocation" in REPORTS[f"{kind}-listed"].verdict.checks  # type: ignore[union-attr]
+        assert "revocation-list" in REPORTS[f"{kind}-listed"].verdict.checks  # type: ignore[union-attr]
 
 
 def test_a_person_can_read_it() -> None:

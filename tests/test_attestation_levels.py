@@ -302,9 +302,9 @@ def test_revoked(kind: str) -> None:
     for name, digest in identifiers(kind).items():
         with pytest.raises(PolicyError, match="revoked") as raised:
             appraise(case(kind, revocations=revoking([digest])))
-        assert raised.value.check == "revocation", name
+        assert raised.value.check == "revocation-list", name
     unrelated = appraise(case(kind, revocations=revoking([b"\1" * 48, b"\2" * 64, bytes(32)])))
-    assert unrelated.checks == (*appraise(case(kind)).checks, "revocation")
+    assert unrelated.checks == (*appraise(case(kind)).checks, "revocation-list")
 
 
 def test_who_signed_an_id_block_can_be_revoked() -> None:

@@ -79,7 +79,8 @@ def variants() -> list[Any]:
     return [
         SNP,
         strict_policy(CHIP, TURIN),
-        replace(SNP, signer=snp.Provider('cloud "x" \\ é'.replace("é", "e")), guest=snp.GuestRules(**either)),
+        replace(SNP, signer=snp.Provider('cloud "x" \\ e'), guest=snp.GuestRules(**either)),
+        replace(SNP, signer=snp.AnyChip()),
         replace(SNP, signer=snp.Provider("tab\there"), host_data=b"\1" * 32, vmpl=3, minimum_abi=(255, 0)),
         replace(SNP, id_block=replace(snp.NO_ID_BLOCK, guest_svn=2**32 - 1, image_id=b"\2" * 16)),
         replace(SNP, floors=(replace(SNP.floors[0], mitigations=2**64 - 1, report_version=2),)),

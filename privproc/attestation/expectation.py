@@ -201,8 +201,8 @@ class Expectation:
             with stage("measurement"):
                 self.logged.confirm(measurement, at=at)
         if isinstance(self.revocations, VerifiedRevocations):
-            names.append("revocation")
-            with stage("revocation"):
+            names.append("revocation-list")
+            with stage("revocation-list"):
                 self.revocations.check(measurement, *identifiers, at=at)
         return tuple(names)
 
