@@ -44,7 +44,12 @@ class SpentError(UsageError):
 
 
 class PeerError(PrivprocError):
-    """The peer's doing; the only family that received bytes can cause."""
+    """The peer's doing; the only family that received bytes can cause.
+
+    ``check`` names the check of an appraisal that refused (``"tcb-floor"``); empty elsewhere.
+    """
+
+    check: str = ""
 
 
 class DecodeError(PeerError):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.snp import (
     NO_ID_BLOCK,
     STRICT_GUEST,
@@ -40,6 +41,7 @@ from privproc.errors import (
 from privproc.ledger import Logged
 from tests.codec import check_contract
 from tests.world.amd import DAY, GUEST_POLICY, PLATFORM_INFO, FakeAmd, FakeChip, good_tcb, old_fields, strict_policy
+from tests.world.binding import bound
 
 AT = 1_780_000_000
 MEASUREMENT = bytes(range(48))
@@ -83,11 +85,12 @@ class Scene:
     def appraise(self) -> VerifiedEvidence:
         return appraise(
             self.evidence(),
-            binding=self.binding,
+            binding=bound(self.binding),
             policy=self.policy or strict_policy(self.chip),
             chain=(self.other_chain or self.chip).chain(),
             logged=logged(**self.log),
             role=self.role,
+            revocations=NO_REVOCATIONS,
             at=self.at,
         )
 
@@ -341,11 +344,12 @@ def test_binding_is_required(binding: Any) -> None:
     with pytest.raises(UsageError, match="64 bytes"):
         appraise(
             evidence,
-            binding=binding,
+            binding=bound(binding),
             policy=strict_policy(GENOA),
             chain=GENOA.chain(),
             logged=logged(),
             role=ROLE,
+            revocations=NO_REVOCATIONS,
             at=AT,
         )
 
@@ -353,7 +357,8 @@ def test_binding_is_required(binding: Any) -> None:
 @pytest.mark.parametrize("change", [{"role": ""}, {"chain": None}, {"logged": None}, {"logged": "chain"}])
 def test_arguments(change: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {
-        "binding": BINDING,
+        "binding": bound(BINDING),
+        "revocations": NO_REVOCATIONS,
         "policy": strict_policy(GENOA),
         "chain": GENOA.chain(),
         "logged": logged(),
@@ -401,7 +406,16 @@ POLICY = strict_policy(GENOA)
 
 
 def decide(evidence: bytes) -> VerifiedEvidence:
-    return appraise(evidence, binding=BINDING, policy=POLICY, chain=CHAIN, logged=logged(), role=ROLE, at=AT)
+    return appraise(
+        evidence,
+        binding=bound(BINDING),
+        policy=POLICY,
+        chain=CHAIN,
+        logged=logged(),
+        role=ROLE,
+        revocations=NO_REVOCATIONS,
+        at=AT,
+    )
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.snp import (
     AMD_ROOTS,
     NO_ID_BLOCK,
@@ -36,6 +37,7 @@ from privproc.attestation.snp import (
 )
 from privproc.errors import ExpiredError, PolicyError, SignatureError, UntrustedError
 from privproc.ledger import Logged
+from tests.world.binding import bound
 
 AT = 1_764_000_000  # 2025-11-24: inside the window of every certificate here
 AZURE_HEADER = 32  # HCL: a header, the report, and runtime data of a length given after it
@@ -213,11 +215,12 @@ def decide(snp: Path, name: str, **changes: Any) -> VerifiedEvidence:
     )
     return appraise(
         evidence,
-        binding=report.report_data,
+        binding=bound(report.report_data),
         policy=lenient(real, report, **changes),
         chain=chain_of(snp, real.vcek, real.product),
         logged=logged,
         role="model",
+        revocations=NO_REVOCATIONS,
         at=AT,
     )
 
@@ -283,11 +286,12 @@ def test_signatures(snp: Path, name: str) -> None:
         with pytest.raises(SignatureError, match="report signature"):
             appraise(
                 bytes(changed),
-                binding=report.report_data,
+                binding=bound(report.report_data),
                 policy=lenient(real, report),
                 chain=chain,
                 logged=logged,
                 role="model",
+                revocations=NO_REVOCATIONS,
                 at=AT,
             )
 

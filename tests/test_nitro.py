@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation import VerifiedEvidence as AnyEvidence
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.nitro import (
@@ -41,6 +42,7 @@ from privproc.tagged import tagged_hash
 from tests.codec import check_codec, check_contract
 from tests.world.amd import DAY, extension, integer
 from tests.world.aws import NAMES, PCRS, FakeAws, cose, key, name, strict_policy
+from tests.world.binding import bound
 from tests.world.removed import removed
 
 AT = 1_780_000_000
@@ -79,11 +81,12 @@ class Scene:
     def appraise(self) -> VerifiedEvidence:
         return appraise(
             self.evidence or AWS.document(**{"user_data": BINDING} | self.document),
-            binding=self.binding,
+            binding=bound(self.binding),
             policy=self.policy,
             roots=AWS.roots,
             logged=logged(**self.log),
             role=self.role,
+            revocations=NO_REVOCATIONS,
             at=self.at,
         )
 
@@ -226,7 +229,8 @@ def test_binding_is_required(binding: Any) -> None:
 
 @pytest.mark.parametrize("change", [{"role": ""}, {"logged": None}])
 def test_arguments(change: dict[str, Any]) -> None:
-    arguments: dict[str, Any] = {"binding": BINDING, "policy": POLICY, "roots": AWS.roots, "logged": logged()}
+    arguments: dict[str, Any] = {"binding": bound(BINDING), "policy": POLICY, "roots": AWS.roots, "logged": logged()}
+    arguments["revocations"] = NO_REVOCATIONS
     with pytest.raises(UsageError):
         appraise(AWS.document(BINDING), **arguments | {"role": ROLE, "at": AT} | change)
 

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from privproc import cose
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.nitro import AWS_ROOTS, Document, Policy, appraise, measurement, verify_chain
 from privproc.attestation.nitro import appraisal as module
 from privproc.errors import DecodeError, ExpiredError, PeerError, PolicyError, SignatureError, UntrustedError
 from privproc.ledger import Logged
+from tests.world.binding import bound
 
 GOOD = "blocky_nitro_attestation.b64"
 DEBUG = "blocky_nitro_attestation_debug.b64"
@@ -50,7 +52,8 @@ def decide(evidence: bytes, monkeypatch: pytest.MonkeyPatch, *without: str, **ch
             checkpoint=None,
         )
         arguments: dict[str, Any] = {
-            "binding": b"\1" * 64,
+            "binding": bound(b"\1" * 64),
+            "revocations": NO_REVOCATIONS,
             "policy": Policy(logged_pcrs=(0, 1, 2), pcrs=((3, bytes(48)), (4, found.pcrs[4])), max_age=600),
             "roots": AWS_ROOTS,
             "logged": logged,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc.attestation import Rule
+from privproc.attestation import NO_REVOCATIONS, Rule
 from privproc.attestation import VerifiedEvidence as AnyEvidence
 from privproc.attestation.tdx import (
     AnyPlatform,
@@ -21,6 +21,7 @@ from privproc.attestation.tdx import (
     Platforms,
     Policy,
     Processors,
+    Quote,
     Register,
     TcbStatus,
     VerifiedEvidence,
@@ -40,6 +41,7 @@ from privproc.ledger import Logged
 from tests.codec import check_contract
 from tests.world import intel as world
 from tests.world.amd import DAY, extension, integer
+from tests.world.binding import bound
 from tests.world.intel import (
     ATTRIBUTES,
     COMPONENTS,
@@ -64,8 +66,8 @@ POLICY = strict_policy(PLATFORM)
 
 
 def default_measurement(registers: tuple[Register, ...] = POLICY.registers) -> bytes:
-    return module.Policy.measurement(
-        replace(POLICY, registers=registers), module.Quote.decode(PLATFORM.quote(report_data=BINDING)).report
+    return Policy.measurement(
+        replace(POLICY, registers=registers), Quote.decode(PLATFORM.quote(report_data=BINDING)).report
     )
 
 
@@ -120,11 +122,12 @@ class Scene:
     def appraise(self) -> VerifiedEvidence:
         return appraise(
             self.evidence or self.platform.quote(**{"report_data": BINDING} | self.quote),
-            binding=self.binding,
+            binding=bound(self.binding),
             policy=self.policy or strict_policy(self.platform),
             collateral=INTEL.verified(**self.collateral),
             logged=logged(**self.log),
             role=self.role,
+            revocations=NO_REVOCATIONS,
             at=self.at,
         )
 
@@ -609,7 +612,8 @@ def test_binding_is_required(binding: Any) -> None:
 @pytest.mark.parametrize("change", [{"role": ""}, {"collateral": None}, {"logged": None}, {"logged": "x"}])
 def test_arguments(change: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {
-        "binding": BINDING,
+        "binding": bound(BINDING),
+        "revocations": NO_REVOCATIONS,
         "policy": POLICY,
         "collateral": INTEL.verified(),
         "logged": logged(),
@@ -635,7 +639,16 @@ COLLATERAL = INTEL.verified()
 
 
 def decide(evidence: bytes) -> VerifiedEvidence:
-    return appraise(evidence, binding=BINDING, policy=POLICY, collateral=COLLATERAL, logged=logged(), role=ROLE, at=AT)
+    return appraise(
+        evidence,
+        binding=bound(BINDING),
+        policy=POLICY,
+        collateral=COLLATERAL,
+        logged=logged(),
+        role=ROLE,
+        revocations=NO_REVOCATIONS,
+        at=AT,
+    )
 
 
 def test_no_byte_can_change() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from privproc.attestation import Rule
+from privproc.attestation import NO_REVOCATIONS, Rule
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.tdx import (
     INTEL_ROOTS,
@@ -38,6 +38,7 @@ from privproc.attestation.tdx import appraisal as module
 from privproc.attestation.tdx.collateral import check_raw, pem_decode, pem_encode
 from privproc.errors import DecodeError, ExpiredError, PeerError, PolicyError, UntrustedError
 from privproc.ledger import Logged
+from tests.world.binding import bound
 
 UP_TO_DATE_AT = 1_751_500_000  # 2025-07-02, the date of its collateral
 V5_AT = 1_771_600_000  # 2026-02-20
@@ -134,11 +135,12 @@ def decide(evidence: bytes, collateral: Collateral, at: int, policy: Policy) -> 
     )
     return appraise(
         evidence,
-        binding=report.report_data,
+        binding=bound(report.report_data),
         policy=policy,
         collateral=verify_collateral(collateral, roots=INTEL_ROOTS, at=at),
         logged=logged,
         role="model",
+        revocations=NO_REVOCATIONS,
         at=at,
     )
 

@@ -1,8 +1,31 @@
-"""Evidence, policy, appraisal and the binder. One folder a kind of hardware, with one ``appraise`` each:
-:mod:`.snp`, :mod:`.tdx`, :mod:`.nitro`. :mod:`.binder` and the result's common fields are the same for all.
+"""Evidence, policy, appraisal and the binder. One folder a kind of hardware, with an ``appraise`` of its own:
+:mod:`.snp`, :mod:`.tdx`, :mod:`.nitro`. :mod:`.binder`, :mod:`.expectation` and the results' common fields are the same
+for all.
 """
 
+from privproc.attestation.binder import SessionBinding
+from privproc.attestation.expectation import (
+    NO_REVOCATIONS,
+    KeyBinding,
+    Level,
+    NoRevocations,
+    PinnedMeasurement,
+    RevocationCheck,
+)
 from privproc.attestation.rules import Rule
-from privproc.attestation.verified import VerifiedEvidence
+from privproc.attestation.verified import Findings, KeyEvidence, UnboundEvidence, VerifiedEvidence
 
-__all__ = ["Rule", "VerifiedEvidence"]
+__all__ = [
+    "NO_REVOCATIONS",
+    "Findings",
+    "KeyBinding",
+    "KeyEvidence",
+    "Level",
+    "NoRevocations",
+    "PinnedMeasurement",
+    "RevocationCheck",
+    "Rule",
+    "SessionBinding",
+    "UnboundEvidence",
+    "VerifiedEvidence",
+]

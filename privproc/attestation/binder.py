@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, final
 
 from privproc.errors import UsageError
 from privproc.tagged import lp, tagged_hash
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     Export = Callable[[bytes, bytes, int], Secret]
 
-__all__ = ["EXPORTER_LABEL", "EXPORTER_LENGTH", "REPORT_DATA_LENGTH", "Binding", "Direction", "exporter_context"]
+__all__ = [
+    "EXPORTER_LABEL",
+    "EXPORTER_LENGTH",
+    "REPORT_DATA_LENGTH",
+    "Binding",
+    "Direction",
+    "SessionBinding",
+    "exporter_context",
+]
 
 EXPORTER_LABEL = b"EXPERIMENTAL privproc/1 attest"
 """Label of the TLS exporter. RFC 5705 §4: labels that start with EXPERIMENTAL need no registration."""
@@ -51,6 +59,25 @@ def exporter_context(direction: Direction, sequence: int, th1: bytes) -> bytes:
     ``sequence`` (uint32) counts attestations in the session, ``th1`` (48 bytes) is the transcript so far.
     """
     return tagged_hash("ctx", direction.value, _uint32(sequence), _sized("th1", th1, 48))
+
+
+@final
+class SessionBinding(bytes):
+    """The 64 bytes of :meth:`Binding.report_data`: what evidence of one session, and of no other, is bound to.
+
+    Bytes like any others for whoever has them signed; a type of their own for whoever appraises, since a digest of a
+    key, or bytes that came over the wire, must not stand in for them. Nothing but the binder makes one.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *_args: object) -> Self:
+        """Raises :class:`UsageError`: it is made by the binder only, nor is it loaded from a pickle."""
+        raise UsageError("a session's binding is made only by the binder")
+
+    @classmethod
+    def _of(cls, report_data: bytes) -> Self:
+        return bytes.__new__(cls, report_data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +141,13 @@ class Binding:
             raise UsageError("devices are counted in uint16")
         return hashlib.sha256(lp(b"privproc/1 dev") + lp(self.pre) + index.to_bytes(2, "big")).digest()
 
-    def report_data(self, devices: Sequence[tuple[int, bytes]]) -> bytes:
+    def report_data(self, devices: Sequence[tuple[int, bytes]]) -> SessionBinding:
         """The 64 bytes for the hardware report. ``devices``: type (uint16) and evidence of each device, in order."""
         if len(devices) > _MOST or not all(0 <= kind <= _MOST for kind, _ in devices):
             raise UsageError("devices and their types are counted in uint16")
         items = [kind.to_bytes(2, "big") + hashlib.sha384(evidence).digest() for kind, evidence in devices]
         dev = len(items).to_bytes(2, "big") + b"".join(map(lp, items))
-        return _TAG + tagged_hash("bind", self.pre, dev)
+        return SessionBinding._of(_TAG + tagged_hash("bind", self.pre, dev))
 
 
 def _uint32(sequence: int) -> bytes:

@@ -48,6 +48,11 @@ class Rules:
         object.__setattr__(self, "_must_set", must_set)
         object.__setattr__(self, "_must_clear", must_clear | ~known)
 
+    @classmethod
+    def exactly(cls, value: int) -> Self:
+        """The strictest rules that ``value`` follows, if any do: each bit must be what it is there."""
+        return cls(**{name: _SET if value >> place & 1 else _CLEAR for name, place in cls._places.items()})
+
     def check(self, value: int) -> None:
         """Raise :class:`PolicyError`, naming the bits, unless ``value`` follows the rules."""
         wrong = (value & self._must_clear) | (~value & self._must_set)

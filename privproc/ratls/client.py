@@ -20,7 +20,7 @@ from typing import Final, final
 from OpenSSL import SSL
 
 from privproc._step import Step
-from privproc.attestation import VerifiedEvidence
+from privproc.attestation import SessionBinding, VerifiedEvidence
 from privproc.errors import DecodeError, PeerError, UntrustedError, UsageError
 from privproc.ratls import openssl
 from privproc.ratls.bound import Handshaken
@@ -130,7 +130,7 @@ class Established(Handshaken):
         announcement: bytes,
         devices: Sequence[tuple[int, bytes]] = (),
         sequence: int = 0,
-    ) -> bytes:
+    ) -> SessionBinding:
         """The 64 bytes that the hardware-signed field of the evidence must hold; remembered for :meth:`release`.
 
         Fields as in :meth:`binding`; ``devices``: type and evidence of each device. Once only: a second call raises

@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeVar, final
 
 from privproc import bhttp, ohttp, ratls, responsekey
 from privproc._step import Step, Unique
-from privproc.attestation import snp
+from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
 from privproc.errors import ExpiredError, PolicyError, SpentError, UnsupportedError, UsageError
 from privproc.http import Request, Response, single
 from privproc.keyconfig import Selection, select
@@ -184,7 +184,9 @@ class Opening(Step[_Asked]):
         return Session(_Ready(asked, channel, announcement, opened.handle, th2, until), evidence)
 
 
-def _appraise(asked: _Asked, opened: Opened, offer: Offer, report_data: bytes, at: int) -> snp.VerifiedEvidence:
+def _appraise(
+    asked: _Asked, opened: Opened, offer: Offer, report_data: SessionBinding, at: int
+) -> snp.VerifiedEvidence:
     if offer.devices:
         raise UnsupportedError("evidence of devices can't be appraised yet")
     chain, logged = grounds(
@@ -202,6 +204,7 @@ def _appraise(asked: _Asked, opened: Opened, offer: Offer, report_data: bytes, a
         chain=chain,
         logged=logged,
         role=asked.service.role,
+        revocations=NO_REVOCATIONS,  # privproc/1 carries none: an entry's end and its minimum version do their work
         at=at,
     )
 

@@ -14,6 +14,7 @@ from typing import Self
 
 from privproc import cose, ledger, ratls
 from privproc.attestation import snp
+from privproc.attestation.cache import Cache
 from privproc.errors import DecodeError, PeerError, PolicyError, UnsupportedError, UntrustedError, UsageError
 from privproc.keyconfig import KeyConfigs
 from privproc.keypackage import SIGNERS, Agreed, Grid, Seen, Signers, agree, signers_from
@@ -203,7 +204,8 @@ class Anchors:
     ``signers`` of packages, by epoch of ``grid``; ``mirrors`` the names of all sources, and ``agreeing`` how many of
     them must show the same: a majority, so that no two groups of devices can be shown two packages by keeping the other
     mirrors silent; ``package_log`` and ``package_namespace`` where packages are logged; ``logs`` the policy for each
-    log of measurements, by origin; ``roots`` the pinned roots of the hardware vendor.
+    log of measurements, by origin; ``roots`` the pinned roots of the hardware vendor. ``cache``, of the device's own,
+    keeps what was verified about that vendor's authorities; without one they are verified for each session.
     """
 
     signers: Signers
@@ -214,6 +216,7 @@ class Anchors:
     package_namespace: str
     logs: Mapping[str, LogPolicy]
     roots: snp.Roots
+    cache: Cache | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(set(self.mirrors)) != len(self.mirrors) or not len(self.mirrors) // 2 < self.agreeing <= len(

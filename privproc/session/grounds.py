@@ -32,5 +32,6 @@ def grounds(
         at=at,
     )
     stapled = snp.Endorsements.decode(endorsements)
-    chain = snp.verify_chain(stapled.vcek, stapled.ask, stapled.ark, roots=anchors.roots, at=at)
+    certificates = stapled.vcek, stapled.ask, stapled.ark
+    chain = snp.verify_chain(*certificates, roots=anchors.roots, cache=anchors.cache, at=at)
     return chain, logged

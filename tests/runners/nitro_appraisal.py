@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.nitro import Policy, Roots, VerifiedEvidence, appraise
 from privproc.ledger import Logged
 from tests.vectorfile import Case
+from tests.world.binding import bound
 
 
 def run(case: Case) -> None:
@@ -40,4 +42,13 @@ def _decide(case: Case, policy: Policy) -> VerifiedEvidence:
         checkpoint=None,
     )
     roots = Roots((case.hex("root_sha256"),))
-    return appraise(evidence, binding=binding, policy=policy, roots=roots, logged=logged, role=role, at=at)
+    return appraise(
+        evidence,
+        binding=bound(binding),
+        policy=policy,
+        roots=roots,
+        logged=logged,
+        role=role,
+        revocations=NO_REVOCATIONS,
+        at=at,
+    )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.snp import Endorsements, Policy, Product, Roots, VerifiedEvidence, appraise, verify_chain
 from privproc.ledger import Logged
 from tests.vectorfile import Case
+from tests.world.binding import bound
 
 
 def run(case: Case) -> None:
@@ -43,4 +45,13 @@ def _decide(case: Case, policy: Policy) -> VerifiedEvidence:
     )
     endorsements = Endorsements.decode(case.hex("endorsements"))
     chain = verify_chain(endorsements.vcek, endorsements.ask, endorsements.ark, roots=roots, at=at)
-    return appraise(evidence, binding=binding, policy=policy, chain=chain, logged=logged, role=role, at=at)
+    return appraise(
+        evidence,
+        binding=bound(binding),
+        policy=policy,
+        chain=chain,
+        logged=logged,
+        role=role,
+        revocations=NO_REVOCATIONS,
+        at=at,
+    )

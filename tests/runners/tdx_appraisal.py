@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.tdx import Collateral, Policy, Roots, VerifiedEvidence, appraise, verify_collateral
 from privproc.ledger import Logged
 from tests.vectorfile import Case
+from tests.world.binding import bound
 
 
 def run(case: Case) -> None:
@@ -43,4 +45,13 @@ def _decide(case: Case, policy: Policy) -> VerifiedEvidence:
     collateral = Collateral.decode(case.hex("collateral"))
     assert collateral.encode() == case.hex("collateral")
     verified = verify_collateral(collateral, roots=roots, at=at)
-    return appraise(evidence, binding=binding, policy=policy, collateral=verified, logged=logged, role=role, at=at)
+    return appraise(
+        evidence,
+        binding=bound(binding),
+        policy=policy,
+        collateral=verified,
+        logged=logged,
+        role=role,
+        revocations=NO_REVOCATIONS,
+        at=at,
+    )

@@ -9,6 +9,7 @@ import functools
 from dataclasses import replace
 
 from privproc import hpke, ratls, session, tokens
+from privproc.attestation.cache import Cache
 from privproc.attestation.snp import Product
 from privproc.blindrsa import PrivateKey
 from privproc.cose import Sign1
@@ -66,6 +67,7 @@ class World:
         self.signer = Signer.generate()
         self.packages, self.measurements = Ledger("packages.log.example"), Ledger("measurements.log.example")
         self.amd = FakeAmd.generate(Product.MILAN, at)
+        self.cache = Cache(capacity=16, lifetime=DAY)
         self.measured = self.measurements.append(self.entry())
         self.start(self.epoch)
 
@@ -155,6 +157,7 @@ class World:
             package_namespace=PACKAGES,
             logs={self.measurements.log.key.name: self.measurements.policy()},
             roots=self.amd.roots,
+            cache=self.cache,
         )
 
     # The device's doings.

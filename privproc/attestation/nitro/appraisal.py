@@ -11,26 +11,39 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from privproc.attestation import verified
+from privproc.attestation.binder import SessionBinding
+from privproc.attestation.expectation import Expectation, KeyBinding, PinnedMeasurement, RevocationCheck, stage
 from privproc.attestation.nitro.chain import VerifiedChain, verify_chain
 from privproc.attestation.nitro.document import Document
 from privproc.attestation.nitro.policy import IMAGE_PCRS, Policy, measurement
 from privproc.attestation.roots import Roots
-from privproc.attestation.verified import check_arguments
 from privproc.errors import PolicyError, UntrustedError
 from privproc.ledger import Logged
 from privproc.trust import check_window
 
-__all__ = ["SKEW", "VerifiedEvidence", "appraise"]
+__all__ = [
+    "SKEW",
+    "Findings",
+    "KeyEvidence",
+    "UnboundEvidence",
+    "VerifiedEvidence",
+    "appraise",
+    "appraise_key",
+    "appraise_unbound",
+]
+
+F = TypeVar("F", bound="Findings")
 
 SKEW = 300
 """How many seconds a document's timestamp may lie in the future of ``at``: clocks differ."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class VerifiedEvidence(verified.VerifiedEvidence):
-    """An accepted document: made by :func:`appraise` only.
+class Findings(verified.Findings):
+    """What was found about an accepted document.
 
     ``measurement`` is :func:`~privproc.attestation.nitro.policy.measurement` of its registers, ``pcrs`` are all of
     them (48 bytes each), ``chain_fingerprint`` is the SHA-256 of the certificate that signed.
@@ -42,16 +55,36 @@ class VerifiedEvidence(verified.VerifiedEvidence):
     chain_fingerprint: bytes
 
 
+class VerifiedEvidence(Findings, verified.VerifiedEvidence):
+    """A document of one session: made by :func:`appraise` only."""
+
+    __slots__ = ()
+
+
+class KeyEvidence(Findings, verified.KeyEvidence):
+    """A document that is bound to a key: made by :func:`appraise_key` only."""
+
+    __slots__ = ()
+
+
+class UnboundEvidence(Findings, verified.UnboundEvidence):
+    """A document about nobody in particular: made by :func:`appraise_unbound` only."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     document: Document
     chain: VerifiedChain
     measurement: bytes
-    binding: bytes
+    expected: Expectation
     policy: Policy
-    logged: Logged
-    role: str
     at: int
+
+    @property
+    def binding(self) -> bytes:
+        return self.expected.report_data
 
     @property
     def made(self) -> int:
@@ -61,37 +94,87 @@ class _Case:
 def appraise(
     evidence: bytes,
     *,
-    binding: bytes,
+    binding: SessionBinding,
     policy: Policy,
     roots: Roots,
     logged: Logged,
     role: str,
+    revocations: RevocationCheck,
     at: int,
 ) -> VerifiedEvidence:
     """Decide about ``evidence`` (a document of up to 16640 bytes) at the Unix time ``at``.
 
-    ``binding`` is the locally computed report data (exactly 64 bytes, not all zero), compared with ``user_data``;
-    ``roots``: :data:`~privproc.attestation.nitro.chain.AWS_ROOTS`; ``logged`` is the ledger's word for the
-    measurement, and must be for exactly ``role``. Raises :class:`DecodeError`, :class:`UnsupportedError`,
+    ``binding`` is the locally computed report data, compared with ``user_data``; ``nonce`` and ``public_key`` must be
+    empty then. ``roots``: :data:`~privproc.attestation.nitro.chain.AWS_ROOTS`; ``logged`` is the ledger's word for the
+    measurement, and must be for exactly ``role``; ``revocations`` is the ledger's list, in which measurement, SHA-256
+    of the module's id and the fingerprint of the document's certificate are looked up, or
+    :data:`~privproc.attestation.expectation.NO_REVOCATIONS`. Raises :class:`DecodeError`, :class:`UnsupportedError`,
     :class:`SignatureError`, :class:`UntrustedError` (another session, program, register, root or role),
-    :class:`PolicyError` or :class:`ExpiredError`; :class:`UsageError` for arguments that no document could match.
+    :class:`PolicyError` (also: revoked) or :class:`ExpiredError`; :class:`UsageError` for arguments that no document
+    could match.
     """
-    check_arguments(binding, logged, role)
-    document = Document.decode(evidence)
-    chain = verify_chain(document.certificate, document.cabundle, roots=roots, at=at)
-    measured = measurement(document.pcrs, policy.logged_pcrs)
-    case = _Case(document, chain, measured, binding, policy, logged, role, at)
-    for _, check in _CHECKS:
-        check(case)
-    return VerifiedEvidence._earn(
+    expected = Expectation.session(binding, logged, role, revocations)
+    return _decide(VerifiedEvidence, evidence, expected, policy, roots, at)
+
+
+def appraise_key(
+    evidence: bytes,
+    *,
+    binding: KeyBinding,
+    policy: Policy,
+    roots: Roots,
+    logged: Logged | PinnedMeasurement,
+    role: str,
+    revocations: RevocationCheck,
+    at: int,
+) -> KeyEvidence:
+    """As :func:`appraise`, for evidence that is bound to a key and not to a session: another protocol's.
+
+    ``binding`` is computed from the key that the caller sees, and names what ``user_data``, ``nonce`` and
+    ``public_key`` must be; ``logged`` may be a pinned measurement.
+    """
+    expected = Expectation.key(binding, logged, role, revocations)
+    return _decide(KeyEvidence, evidence, expected, policy, roots, at)
+
+
+def appraise_unbound(
+    evidence: bytes,
+    *,
+    policy: Policy,
+    roots: Roots,
+    logged: Logged | PinnedMeasurement,
+    role: str,
+    revocations: RevocationCheck,
+    at: int,
+) -> UnboundEvidence:
+    """As :func:`appraise`, for evidence about nobody in particular.
+
+    None of ``user_data``, ``nonce`` and ``public_key`` is compared.
+    """
+    expected = Expectation.unbound(logged, role, revocations)
+    return _decide(UnboundEvidence, evidence, expected, policy, roots, at)
+
+
+def _decide(kind: type[F], evidence: bytes, expected: Expectation, policy: Policy, roots: Roots, at: int) -> F:
+    with stage("decode"):
+        document = Document.decode(evidence)
+    with stage("chain"):
+        chain = verify_chain(document.certificate, document.cabundle, roots=roots, at=at)
+    with stage("pcrs"):
+        measured = measurement(document.pcrs, policy.logged_pcrs)
+    case = _Case(document, chain, measured, expected, policy, at)
+    checks = ("chain", *expected.run(_CHECKS, case))
+    identifiers = [chain.fingerprint, hashlib.sha256(document.module_id.encode()).digest()]
+    checks += expected.confirm(measured, identifiers, at=at)
+    return kind._earn(
         evidence_digest=hashlib.sha384(evidence).digest(),
         measurement=measured,
         binding=document.user_data,
-        role=role,
+        role=expected.role,
         policy_digest=policy.digest,
-        checks=("chain", *(name for name, _ in _CHECKS)),
+        checks=checks,
         not_before=chain.not_before,
-        not_after=min(chain.not_after, logged.not_after, case.made + policy.max_age),
+        not_after=min(chain.not_after, expected.not_after, case.made + policy.max_age),
         module_id=document.module_id,
         timestamp=document.timestamp,
         pcrs=document.pcrs,
@@ -109,8 +192,9 @@ def _binding(case: _Case) -> None:
 
 
 def _unused_fields(case: _Case) -> None:
-    if case.document.nonce or case.document.public_key:
-        raise UntrustedError("document is of another protocol: nonce or public_key is not empty")
+    document, expected = case.document, case.expected
+    if (document.nonce, document.public_key) != (expected.nonce, expected.public_key):
+        raise UntrustedError("document is of another protocol: nonce or public_key differs")
 
 
 def _signing_time(case: _Case) -> None:
@@ -133,12 +217,11 @@ def _pcrs(case: _Case) -> None:
 
 
 def _role(case: _Case) -> None:
-    if case.logged.role != case.role:
-        raise UntrustedError("log entry is for another role")
+    case.expected.check_role()
 
 
 def _log(case: _Case) -> None:
-    case.logged.confirm(case.measurement, at=case.at)
+    case.expected.logged.confirm(case.measurement, at=case.at)
 
 
 _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (

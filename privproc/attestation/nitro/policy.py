@@ -5,6 +5,7 @@ Every register that is named has to be there and equal: an absent one never matc
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -15,7 +16,7 @@ from privproc.errors import UnsupportedError, UntrustedError, UsageError
 from privproc.tagged import tagged_hash
 from privproc.wire import Reader, Writer
 
-__all__ = ["IMAGE_PCRS", "Policy", "measurement"]
+__all__ = ["IMAGE_PCRS", "Policy", "measured_id", "measurement"]
 
 IMAGE_PCRS = (0, 1, 2)
 """The image, its kernel and boot file system, its application: all three zero means a debug enclave."""
@@ -32,6 +33,14 @@ def measurement(pcrs: Mapping[int, bytes], logged: tuple[int, ...]) -> bytes:
     return tagged_hash("nitro measurement", *(bytes((index,)) + _present(pcrs, index) for index in sorted(logged)))
 
 
+def measured_id(name: str) -> bytes:
+    """The value (48 bytes) of PCR3 for the ARN of an instance's role, and of PCR4 for the id of an instance.
+
+    SHA-384 of 48 zero bytes and the name (AWS Nitro Enclaves User Guide, "Where to get an enclave's measurements").
+    """
+    return hashlib.sha384(bytes(PCR_SIZE) + name.encode()).digest()
+
+
 def _present(pcrs: Mapping[int, bytes], index: int) -> bytes:
     pcr = pcrs.get(index)
     if pcr is None:
@@ -45,7 +54,8 @@ class Policy(CanonicalPolicy):
 
     ``logged_pcrs``: which registers make the logged :func:`measurement`; 0, 1 and 2 always do, 8 (the image's signer)
     is a candidate. ``pcrs``: others and their exact values (48 bytes, zero included), such as 3 (the instance's role)
-    and 4 (the instance, Nitro's only name for a machine). ``max_age`` (seconds, above 0): how long after its timestamp
+    and 4 (the instance, Nitro's only name for a machine); a register that comes several times has one of these values,
+    which makes a list of instances (:func:`measured_id`). ``max_age`` (seconds, above 0): how long after its timestamp
     a document, and the outcome of its appraisal, may be used. Raises :class:`UsageError` for values outside of these.
     """
 
@@ -55,11 +65,12 @@ class Policy(CanonicalPolicy):
     _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        named = [*self.logged_pcrs, *(index for index, _ in self.pcrs)]
+        named = [*self.logged_pcrs, *dict(self.pcrs)]
         if not set(IMAGE_PCRS) <= set(self.logged_pcrs):
             raise UsageError("PCR0, PCR1 and PCR2 are always logged")
-        if len(set(named)) != len(named) or not all(0 <= index < PCR_COUNT for index in named):
-            raise UsageError("a PCR is named once, from 0 to 31")
+        twice = len(set(named)) != len(named) or len(set(self.pcrs)) != len(self.pcrs)
+        if twice or not all(0 <= index < PCR_COUNT for index in named):
+            raise UsageError("a PCR, from 0 to 31, is logged once or has values, each once")
         if any(len(value) != PCR_SIZE for _, value in self.pcrs) or not 0 < self.max_age < 1 << 32:
             raise UsageError("a PCR has 48 bytes, max_age is 1 to 2^32 - 1")
         object.__setattr__(self, "logged_pcrs", tuple(sorted(self.logged_pcrs)))
@@ -72,7 +83,7 @@ class Policy(CanonicalPolicy):
             struct {
                 uint8 form = 3;
                 uint32 logged_pcrs;                                        bit i: register i
-                struct { uint8 index; opaque value[48]; } pcrs<0..1421>;   uint16 length
+                struct { uint8 index; opaque value[48]; } pcrs<0..65513>;  uint16 length
                 uint32 max_age;
             } Policy;
 
@@ -106,7 +117,7 @@ class Policy(CanonicalPolicy):
         return tagged_hash("nitro policy", self.encode())
 
     def check(self, pcrs: Mapping[int, bytes]) -> None:
-        """Raise :class:`UntrustedError` unless every register of ``self.pcrs`` is there and equal."""
-        for index, value in self.pcrs:
-            if _present(pcrs, index) != value:
+        """Raise :class:`UntrustedError` unless every register of ``self.pcrs`` is there and has a value of it."""
+        for index in dict(self.pcrs):
+            if (index, _present(pcrs, index)) not in self.pcrs:
                 raise UntrustedError(f"PCR{index} differs")

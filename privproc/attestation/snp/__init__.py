@@ -4,8 +4,17 @@ Documents: AMD 56860 (SEV-SNP firmware ABI, revision 1.58), AMD 57230 (VCEK cert
 """
 
 from privproc.attestation.rules import Rule
-from privproc.attestation.snp.appraisal import VerifiedEvidence, appraise
+from privproc.attestation.snp.appraisal import (
+    Findings,
+    KeyEvidence,
+    UnboundEvidence,
+    VerifiedEvidence,
+    appraise,
+    appraise_key,
+    appraise_unbound,
+)
 from privproc.attestation.snp.chain import AMD_ROOTS, Endorsements, Roots, VerifiedChain, verify_chain
+from privproc.attestation.snp.draft import draft_policy
 from privproc.attestation.snp.idblock import VerifiedIdBlock, verify_id_block
 from privproc.attestation.snp.policy import NO_ID_BLOCK, AnyChip, Chips, Floor, IdBlock, Policy, Provider
 from privproc.attestation.snp.report import Product, Report, SigningKey, Tcb
@@ -20,9 +29,11 @@ __all__ = [
     "AnyChip",
     "Chips",
     "Endorsements",
+    "Findings",
     "Floor",
     "GuestRules",
     "IdBlock",
+    "KeyEvidence",
     "PlatformRules",
     "Policy",
     "Product",
@@ -32,11 +43,15 @@ __all__ = [
     "Rule",
     "SigningKey",
     "Tcb",
+    "UnboundEvidence",
     "VerifiedChain",
     "VerifiedEvidence",
     "VerifiedIdBlock",
     "VerifiedRevocations",
     "appraise",
+    "appraise_key",
+    "appraise_unbound",
+    "draft_policy",
     "verify_chain",
     "verify_id_block",
     "verify_revocations",

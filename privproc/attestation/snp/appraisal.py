@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -18,22 +19,36 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 
 from privproc.attestation import verified
+from privproc.attestation.binder import SessionBinding
+from privproc.attestation.expectation import Expectation, KeyBinding, PinnedMeasurement, RevocationCheck, stage
 from privproc.attestation.snp.chain import VerifiedChain
 from privproc.attestation.snp.policy import Chips, Floor, Policy, Provider
 from privproc.attestation.snp.report import Product, Report, Tcb
-from privproc.attestation.verified import check_arguments
 from privproc.errors import PolicyError, SignatureError, UntrustedError, UsageError
 from privproc.ledger import Logged
 from privproc.trust import check_window
 
-__all__ = ["VerifiedEvidence", "appraise"]
+__all__ = [
+    "Findings",
+    "KeyEvidence",
+    "UnboundEvidence",
+    "VerifiedEvidence",
+    "appraise",
+    "appraise_key",
+    "appraise_unbound",
+]
+
+F = TypeVar("F", bound="Findings")
 
 _ECDSA_SHA384 = ECDSA(SHA384())
 
+_AUTHORITIES = "authorities"
+"""The check that no authority of the chain is on AMD's own list, where the chain was held against one."""
+
 
 @dataclass(frozen=True, slots=True, init=False)
-class VerifiedEvidence(verified.VerifiedEvidence):
-    """An accepted report: made by :func:`appraise` only.
+class Findings(verified.Findings):
+    """What was found about an accepted report.
 
     ``measurement`` is the launch digest, ``chip_id`` the certified hwID (64 bytes, 8 on Turin; empty under a VLEK),
     ``chip_fingerprint`` the SHA-256 of the chip's certificate, ``tcb`` the certified levels.
@@ -46,15 +61,35 @@ class VerifiedEvidence(verified.VerifiedEvidence):
     host_data: bytes
 
 
+class VerifiedEvidence(Findings, verified.VerifiedEvidence):
+    """A report of one session: made by :func:`appraise` only."""
+
+    __slots__ = ()
+
+
+class KeyEvidence(Findings, verified.KeyEvidence):
+    """A report that is bound to a key: made by :func:`appraise_key` only."""
+
+    __slots__ = ()
+
+
+class UnboundEvidence(Findings, verified.UnboundEvidence):
+    """A report about nobody in particular: made by :func:`appraise_unbound` only."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     report: Report
-    binding: bytes
+    expected: Expectation
     policy: Policy
     chain: VerifiedChain
-    logged: Logged
-    role: str
     at: int
+
+    @property
+    def binding(self) -> bytes:
+        return self.expected.report_data
 
     def tcb(self, raw: bytes) -> Tcb:
         return Tcb.decode(raw, self.chain.product)
@@ -66,43 +101,92 @@ class _Case:
 def appraise(
     evidence: bytes,
     *,
-    binding: bytes,
+    binding: SessionBinding,
     policy: Policy,
     chain: VerifiedChain,
     logged: Logged,
     role: str,
+    revocations: RevocationCheck,
     at: int,
 ) -> VerifiedEvidence:
     """Decide about ``evidence`` (the 1184 bytes of a report) at the Unix time ``at``.
 
-    ``binding`` is the locally computed report data (exactly 64 bytes, not all zero); ``chain`` comes from
+    ``binding`` is the locally computed report data; ``chain`` comes from
     :func:`~privproc.attestation.snp.chain.verify_chain`; ``logged`` is the ledger's word for the measurement, and must
-    be for exactly ``role``. Raises :class:`DecodeError`, :class:`UnsupportedError`, :class:`SignatureError`,
-    :class:`UntrustedError` (another session, chip, TCB, program or role), :class:`PolicyError` or
-    :class:`ExpiredError`; :class:`UsageError` for arguments that no report could match.
+    be for exactly ``role``; ``revocations`` is the ledger's list, in which measurement, CHIP_ID, digests of the ID and
+    author key and the fingerprint of the key's certificate are looked up, or
+    :data:`~privproc.attestation.expectation.NO_REVOCATIONS`. Raises :class:`DecodeError`, :class:`UnsupportedError`,
+    :class:`SignatureError`, :class:`UntrustedError` (another session, chip, TCB, program or role),
+    :class:`PolicyError` (also: revoked) or :class:`ExpiredError`; :class:`UsageError` for arguments that no report
+    could match.
     """
-    check_arguments(binding, logged, role)
+    expected = Expectation.session(binding, logged, role, revocations)
+    return _decide(VerifiedEvidence, evidence, expected, policy, chain, at)
+
+
+def appraise_key(
+    evidence: bytes,
+    *,
+    binding: KeyBinding,
+    policy: Policy,
+    chain: VerifiedChain,
+    logged: Logged | PinnedMeasurement,
+    role: str,
+    revocations: RevocationCheck,
+    at: int,
+) -> KeyEvidence:
+    """As :func:`appraise`, for evidence that is bound to a key and not to a session: another protocol's.
+
+    ``binding`` is computed from the key that the caller sees; ``logged`` may be a pinned measurement.
+    """
+    expected = Expectation.key(binding, logged, role, revocations)
+    return _decide(KeyEvidence, evidence, expected, policy, chain, at)
+
+
+def appraise_unbound(
+    evidence: bytes,
+    *,
+    policy: Policy,
+    chain: VerifiedChain,
+    logged: Logged | PinnedMeasurement,
+    role: str,
+    revocations: RevocationCheck,
+    at: int,
+) -> UnboundEvidence:
+    """As :func:`appraise`, for evidence about nobody in particular: no report data is compared."""
+    expected = Expectation.unbound(logged, role, revocations)
+    return _decide(UnboundEvidence, evidence, expected, policy, chain, at)
+
+
+def _decide(kind: type[F], evidence: bytes, expected: Expectation, policy: Policy, chain: VerifiedChain, at: int) -> F:
+    expected.check_hardware_field()
     if not isinstance(chain, VerifiedChain):
         raise UsageError("chain is made by the check that earns it")
-    report = Report.decode(evidence)
-    case = _Case(report, binding, policy, chain, logged, role, at)
-    for _, check in _CHECKS:
-        check(case)
-    return VerifiedEvidence._earn(
+    with stage("decode"):
+        report = Report.decode(evidence)
+    checks = expected.run(_CHECKS, _Case(report, expected, policy, chain, at))
+    checks += expected.confirm(report.measurement, _identifiers(report, chain), at=at)
+    return kind._earn(
         evidence_digest=hashlib.sha384(evidence).digest(),
         measurement=report.measurement,
         binding=report.report_data,
-        role=role,
+        role=expected.role,
         product=chain.product,
         chip_id=chain.hwid,
         chip_fingerprint=chain.fingerprint,
         tcb=chain.tcb,
         host_data=report.host_data,
         policy_digest=policy.digest,
-        checks=(*(("revocation",) if chain.revocations else ()), *(name for name, _ in _CHECKS)),
+        checks=((_AUTHORITIES,) if chain.revocations else ()) + checks,
         not_before=chain.not_before,
-        not_after=min(chain.not_after, logged.not_after, at + policy.max_age),
+        not_after=min(chain.not_after, expected.not_after, at + policy.max_age),
     )
+
+
+def _identifiers(report: Report, chain: VerifiedChain) -> list[bytes]:
+    """What a revocation list may name beside the measurement."""
+    named = [report.id_key_digest, report.author_key_digest, chain.hwid.ljust(64, b"\0")]
+    return [chain.fingerprint, *filter(any, named)]
 
 
 def _chain_window(case: _Case) -> None:
@@ -222,12 +306,11 @@ def _id_block(case: _Case) -> None:
 
 
 def _role(case: _Case) -> None:
-    if case.logged.role != case.role:
-        raise UntrustedError("log entry is of another role")
+    case.expected.check_role()
 
 
 def _log(case: _Case) -> None:
-    case.logged.confirm(case.report.measurement, at=case.at)
+    case.expected.logged.confirm(case.report.measurement, at=case.at)
 
 
 _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (

@@ -10,13 +10,13 @@ What AMD has revoked among its authorities is :mod:`privproc.attestation.snp.rev
 from __future__ import annotations
 
 import binascii
-import functools
 import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from privproc.attestation.cache import Cache
 from privproc.attestation.certificate import MAX_CERTIFICATE, Certificate
 from privproc.attestation.der import OCTET_STRING, Element
 from privproc.attestation.snp.report import Product, SigningKey, Tcb
@@ -157,19 +157,24 @@ class VerifiedChain(Earned):
     """ARK, and ASK or ASVK."""
 
 
-def verify_chain(vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int) -> VerifiedChain:
+def verify_chain(
+    vcek: bytes, ask: bytes, ark: bytes, *, roots: Roots, at: int, cache: Cache | None = None
+) -> VerifiedChain:
     """Check the certificates of a report's key (DER) up to a pinned root, at the Unix time ``at``.
 
-    ``vcek`` may be a VLEK, then ``ask`` is the ASVK. Raises :class:`UntrustedError` (root, names or profile),
+    ``vcek`` may be a VLEK, then ``ask`` is the ASVK. ``cache`` keeps what was verified about ``ask`` and ``ark``, which
+    AMD has a handful of for all chips. Raises :class:`UntrustedError` (root, names or profile),
     :class:`SignatureError`, :class:`ExpiredError`, :class:`DecodeError` or :class:`UnsupportedError`.
     """
-    authority = _authority(ask, ark, roots)
+    if cache is None:
+        authority = _authority(ask, ark, roots=roots, at=at)
+    else:
+        authority = cache.recall(_authority, ask, ark, roots=roots, at=at)
     root, middle, product = authority.root, authority.middle, authority.product
     leaf = Certificate.decode(vcek, "VCEK certificate")
     signing_key = _kind(leaf, middle, product)
     chain = (root, middle, leaf)
-    for certificate in chain:
-        check_window(certificate.name, certificate.not_before, certificate.not_after, at=at)
+    check_window(leaf.name, leaf.not_before, leaf.not_after, at=at)
     _check_leaf(leaf, product)
     leaf.check_issued(middle, authority.key)
     of_chip = signing_key is SigningKey.VCEK
@@ -196,17 +201,21 @@ class _Authority(NamedTuple):
     middle: Certificate
     key: rsa.RSAPublicKey
 
+    @property
+    def not_before(self) -> int:
+        return max(self.root.not_before, self.middle.not_before)
 
-@functools.lru_cache(maxsize=16)
-def _authority(ask: bytes, ark: bytes, roots: Roots) -> _Authority:
-    """Everything about ``ask`` and ``ark`` but their time, which every use checks for itself.
+    @property
+    def not_after(self) -> int:
+        return min(self.root.not_after, self.middle.not_after)
 
-    Remembered, since the outcome depends on these bytes alone and AMD has a handful of authorities for all chips. A
-    failure isn't: an exception leaves nothing in the cache.
-    """
+
+def _authority(ask: bytes, ark: bytes, *, roots: Roots, at: int) -> _Authority:
     product = roots.product_of(ark)
     root = Certificate.decode(ark, "ARK certificate")
     middle = Certificate.decode(ask, "ASK certificate")
+    for certificate in (root, middle):
+        check_window(certificate.name, certificate.not_before, certificate.not_after, at=at)
     _check_authority(middle)
     middle.check_issued(root, root.rsa_key())
     return _Authority(product, root, middle, middle.rsa_key())

@@ -5,8 +5,17 @@ Provisioning Certification Service API version 4, Intel TDX Module ABI.
 """
 
 from privproc.attestation.roots import Roots
-from privproc.attestation.tdx.appraisal import VerifiedEvidence, appraise
+from privproc.attestation.tdx.appraisal import (
+    Findings,
+    KeyEvidence,
+    UnboundEvidence,
+    VerifiedEvidence,
+    appraise,
+    appraise_key,
+    appraise_unbound,
+)
 from privproc.attestation.tdx.collateral import INTEL_ROOTS, Collateral, VerifiedCollateral, verify_collateral
+from privproc.attestation.tdx.draft import draft_policy
 from privproc.attestation.tdx.eventlog import Event, EventLog
 from privproc.attestation.tdx.pck import Configuration, Platform
 from privproc.attestation.tdx.policy import (
@@ -36,6 +45,8 @@ __all__ = [
     "Event",
     "EventLog",
     "Families",
+    "Findings",
+    "KeyEvidence",
     "Level",
     "ModuleIdentity",
     "Platform",
@@ -50,9 +61,13 @@ __all__ = [
     "TcbRules",
     "TcbStatus",
     "TdReport",
+    "UnboundEvidence",
     "VerifiedCollateral",
     "VerifiedEvidence",
     "appraise",
+    "appraise_key",
+    "appraise_unbound",
+    "draft_policy",
     "measurement",
     "strip_padding",
     "verify_collateral",

@@ -12,22 +12,33 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from privproc.attestation import verified
-from privproc.attestation.certificate import Certificate
-from privproc.attestation.tdx.collateral import VerifiedCollateral, check_raw, pem_decode
+from privproc.attestation.binder import SessionBinding
+from privproc.attestation.expectation import Expectation, KeyBinding, PinnedMeasurement, RevocationCheck, stage
+from privproc.attestation.tdx.collateral import VerifiedCollateral, check_raw
+from privproc.attestation.tdx.judged import Judged
 from privproc.attestation.tdx.pck import Platform
 from privproc.attestation.tdx.policy import Policy, Register
-from privproc.attestation.tdx.quote import EnclaveReport, Quote, TdReport
-from privproc.attestation.tdx.tcb import Level, ModuleIdentity
-from privproc.attestation.verified import check_arguments
+from privproc.attestation.tdx.tcb import Level
 from privproc.errors import DecodeError, PolicyError, UntrustedError, UsageError
 from privproc.ledger import Logged
 from privproc.trust import check_window
 
-__all__ = ["VerifiedEvidence", "appraise"]
+__all__ = [
+    "Findings",
+    "KeyEvidence",
+    "UnboundEvidence",
+    "VerifiedEvidence",
+    "appraise",
+    "appraise_key",
+    "appraise_unbound",
+]
+
+F = TypeVar("F", bound="Findings")
 
 _PCK_NAME = "Intel SGX PCK Certificate"
 _SGX_DEBUG = 0x02  # in the first byte of an enclave's attributes
@@ -35,8 +46,8 @@ _ZERO = bytes(48)
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class VerifiedEvidence(verified.VerifiedEvidence):
-    """An accepted quote: made by :func:`appraise` only.
+class Findings(verified.Findings):
+    """What was found about an accepted quote.
 
     ``measurement`` is :func:`~privproc.attestation.tdx.policy.measurement` of ``mrtd`` and ``rtmrs`` (48 bytes each),
     ``platform`` what Intel certifies about the hardware, ``pck_fingerprint`` the SHA-256 of its certificate,
@@ -50,101 +61,131 @@ class VerifiedEvidence(verified.VerifiedEvidence):
     rtmrs: tuple[bytes, bytes, bytes, bytes]
 
 
+class VerifiedEvidence(Findings, verified.VerifiedEvidence):
+    """A quote of one session: made by :func:`appraise` only."""
+
+    __slots__ = ()
+
+
+class KeyEvidence(Findings, verified.KeyEvidence):
+    """A quote that is bound to a key: made by :func:`appraise_key` only."""
+
+    __slots__ = ()
+
+
+class UnboundEvidence(Findings, verified.UnboundEvidence):
+    """A quote about nobody in particular: made by :func:`appraise_unbound` only."""
+
+    __slots__ = ()
+
+
 @dataclass
-class _Case:
-    quote: Quote
-    qe: EnclaveReport
-    pck: Certificate
-    platform: Platform
-    binding: bytes
+class _Case(Judged):
+    expected: Expectation
     policy: Policy
-    collateral: VerifiedCollateral
-    logged: Logged
-    role: str
     at: int
 
     @property
-    def report(self) -> TdReport:
-        return self.quote.report
+    def binding(self) -> bytes:
+        return self.expected.report_data
 
     @cached_property
     def measurement(self) -> bytes:
         return self.policy.measurement(self.report)
 
-    @cached_property
-    def versions(self) -> tuple[bytes, ...]:
-        """TEE_TCB_SVN as of the domain's start, and since TD 1.5 as of now if that differs: both have to do."""
-        then, now = self.report.tee_tcb_svn, self.report.tee_tcb_svn_2
-        return (then,) if now is None or now == then else (then, now)
-
-    @cached_property
-    def modules(self) -> list[tuple[ModuleIdentity, bytes]]:
-        return [(self.collateral.tcb.module(svn), svn) for svn in self.versions]
-
-    @cached_property
-    def platform_levels(self) -> list[Level]:
-        return [self.collateral.tcb.level(self.platform, svn) for svn in self.versions]
-
-    @cached_property
-    def module_levels(self) -> list[Level]:
-        return [identity.level(svn[0]) for identity, svn in self.modules if svn[1]]
-
-    @cached_property
-    def qe_level(self) -> Level:
-        return self.collateral.qe.level(self.qe.isvsvn)
-
 
 def appraise(
     evidence: bytes,
     *,
-    binding: bytes,
+    binding: SessionBinding,
     policy: Policy,
     collateral: VerifiedCollateral,
     logged: Logged,
     role: str,
+    revocations: RevocationCheck,
     at: int,
 ) -> VerifiedEvidence:
     """Decide about ``evidence`` (a quote of up to 16384 bytes) at the Unix time ``at``.
 
-    ``binding`` is the locally computed report data (exactly 64 bytes, not all zero); ``collateral`` comes from
+    ``binding`` is the locally computed report data; ``collateral`` comes from
     :func:`~privproc.attestation.tdx.collateral.verify_collateral`; ``logged`` is the ledger's word for the measurement,
-    and must be for exactly ``role``. Raises :class:`DecodeError`, :class:`UnsupportedError`, :class:`SignatureError`,
-    :class:`UntrustedError` (another session, platform, enclave, module, program or role; revoked), :class:`PolicyError`
-    or :class:`ExpiredError`; :class:`UsageError` for arguments that no quote could match.
+    and must be for exactly ``role``; ``revocations`` is the ledger's list, in which measurement, SHA-256 of PPID and of
+    PIID and the fingerprint of the platform's certificate are looked up, or
+    :data:`~privproc.attestation.expectation.NO_REVOCATIONS`. Raises :class:`DecodeError`, :class:`UnsupportedError`,
+    :class:`SignatureError`, :class:`UntrustedError` (another session, platform, enclave, module, program or role;
+    revoked by Intel), :class:`PolicyError` (also: revoked by the list) or :class:`ExpiredError`; :class:`UsageError`
+    for arguments that no quote could match.
     """
-    check_arguments(binding, logged, role)
+    expected = Expectation.session(binding, logged, role, revocations)
+    return _decide(VerifiedEvidence, evidence, expected, policy, collateral, at)
+
+
+def appraise_key(
+    evidence: bytes,
+    *,
+    binding: KeyBinding,
+    policy: Policy,
+    collateral: VerifiedCollateral,
+    logged: Logged | PinnedMeasurement,
+    role: str,
+    revocations: RevocationCheck,
+    at: int,
+) -> KeyEvidence:
+    """As :func:`appraise`, for evidence that is bound to a key and not to a session: another protocol's.
+
+    ``binding`` is computed from the key that the caller sees; ``logged`` may be a pinned measurement.
+    """
+    expected = Expectation.key(binding, logged, role, revocations)
+    return _decide(KeyEvidence, evidence, expected, policy, collateral, at)
+
+
+def appraise_unbound(
+    evidence: bytes,
+    *,
+    policy: Policy,
+    collateral: VerifiedCollateral,
+    logged: Logged | PinnedMeasurement,
+    role: str,
+    revocations: RevocationCheck,
+    at: int,
+) -> UnboundEvidence:
+    """As :func:`appraise`, for evidence about nobody in particular: no report data is compared."""
+    expected = Expectation.unbound(logged, role, revocations)
+    return _decide(UnboundEvidence, evidence, expected, policy, collateral, at)
+
+
+def _decide(
+    kind: type[F], evidence: bytes, expected: Expectation, policy: Policy, collateral: VerifiedCollateral, at: int
+) -> F:
+    expected.check_hardware_field()
     if not isinstance(collateral, VerifiedCollateral):
         raise UsageError("collateral is made by the check that earns it")
-    quote = Quote.decode(evidence)
-    pck_der = _leaf(quote.pck_chain, collateral.chain_end)
-    pck = Certificate.decode(pck_der, "PCK certificate")
-    qe = EnclaveReport.decode(quote.qe_report)
-    case = _Case(quote, qe, pck, Platform.of(pck), binding, policy, collateral, logged, role, at)
-    for _, check in _CHECKS:
-        check(case)
-    return VerifiedEvidence._earn(
+    with stage("decode"):
+        judged = Judged.decode(evidence, collateral)
+    case = _Case(**vars(judged), expected=expected, policy=policy, at=at)
+    report = judged.report
+    checks = expected.run(_CHECKS, case)
+    checks += expected.confirm(case.measurement, [case.fingerprint, *_identifiers(case.platform)], at=at)
+    return kind._earn(
         evidence_digest=hashlib.sha384(evidence).digest(),
         measurement=case.measurement,
-        binding=quote.report.report_data,
-        role=role,
+        binding=report.report_data,
+        role=expected.role,
         policy_digest=policy.digest,
-        checks=tuple(name for name, _ in _CHECKS),
-        not_before=max(collateral.not_before, pck.not_before),
-        not_after=min(collateral.not_after, pck.not_after, logged.not_after, at + policy.max_age),
+        checks=checks,
+        not_before=max(collateral.not_before, case.pck.not_before),
+        not_after=min(collateral.not_after, case.pck.not_after, expected.not_after, at + policy.max_age),
         platform=case.platform,
-        pck_fingerprint=hashlib.sha256(pck_der).digest(),
-        levels=(*case.platform_levels, *case.module_levels, case.qe_level),
-        mrtd=quote.report.mrtd,
-        rtmrs=quote.report.rtmrs,
+        pck_fingerprint=case.fingerprint,
+        levels=case.levels,
+        mrtd=report.mrtd,
+        rtmrs=report.rtmrs,
     )
 
 
-def _leaf(chain: bytes, chain_end: bytes) -> bytes:
-    """The platform's certificate from a quote's chain; what follows it has to be the collateral's, to the byte."""
-    text = chain.removesuffix(b"\0")  # as some generators end it
-    if not text.endswith(chain_end):
-        raise UntrustedError("PCK certificate: of another authority than the collateral's")
-    return pem_decode(text[: -len(chain_end)], "PCK certificate")
+def _identifiers(platform: Platform) -> list[bytes]:
+    """What a revocation list may name beside measurement and certificate: it has no entries of 16 bytes."""
+    return [hashlib.sha256(name).digest() for name in (platform.ppid, platform.piid) if name]
 
 
 def _key(name: str, raw: bytes) -> ec.EllipticCurvePublicKey:
@@ -292,12 +333,11 @@ def _registers(case: _Case) -> None:
 
 
 def _role(case: _Case) -> None:
-    if case.logged.role != case.role:
-        raise UntrustedError("log entry is of another role")
+    case.expected.check_role()
 
 
 def _log(case: _Case) -> None:
-    case.logged.confirm(case.measurement, at=case.at)
+    case.expected.logged.confirm(case.measurement, at=case.at)
 
 
 def _masked(value: bytes, mask: bytes) -> bytes:

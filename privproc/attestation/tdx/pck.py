@@ -75,6 +75,11 @@ class Configuration:
     cached_keys: bool
     smt: bool
 
+    @property
+    def bits(self) -> int:
+        """The flags in their order, the first one lowest."""
+        return self.dynamic_platform | self.cached_keys << 1 | self.smt << 2
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:

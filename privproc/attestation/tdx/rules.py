@@ -59,7 +59,7 @@ class ConfigurationRules(Rules):
     def check_stated(self, stated: Configuration | None) -> None:
         """Raise :class:`PolicyError`, naming the flags, unless ``stated`` follows the rules."""
         if stated is not None:
-            self.check(stated.dynamic_platform | stated.cached_keys << 1 | stated.smt << 2)
+            self.check(stated.bits)
         elif any(rule is not Rule.EITHER for _, _, rule in self._named()):
             raise PolicyError(f"{self._what}: not stated")
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privproc import hpke
-from privproc.attestation import snp
+from privproc.attestation import NO_REVOCATIONS, KeyBinding, snp
 from privproc.attestation.nodekey import node_digest, node_report_data
 from privproc.errors import ExpiredError, PeerError, PolicyError, UnsupportedError, UntrustedError, UsageError
 from privproc.session.directory import Anchors, Directory
@@ -40,7 +40,7 @@ class VerifiedNode(Earned):
     key: hpke.PublicKey
     role: str
     package: bytes
-    evidence: snp.VerifiedEvidence
+    evidence: snp.KeyEvidence
     not_before: int
     not_after: int
 
@@ -155,13 +155,14 @@ def verify_passport(passport: Passport, directory: Directory, *, role: str, anch
         anchors=anchors,
         at=at,
     )
-    evidence = snp.appraise(
+    evidence = snp.appraise_key(
         passport.evidence,
-        binding=node_report_data(passport.statement),
+        binding=KeyBinding(node_report_data(passport.statement)),
         policy=service.policy,
         chain=chain,
         logged=logged,
         role=role,
+        revocations=NO_REVOCATIONS,  # privproc/1 carries none
         at=at,
     )
     return VerifiedNode._earn(
