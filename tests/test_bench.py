@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import floors, measure, peers
+from tests.bench import floors, measure, peers, rivals
 from tests.bench.operations import operations, streams
 from tests.bench.parties import ANSWER, parties
 from tests.interop.peers import OHTTP_RS
@@ -26,6 +27,25 @@ BOUNDS = {
     "report and chain, all new": 1.3,
     "appraisal of a TDX quote": 1.3,
     "private request, all parties": 1.4,
+    "blind RSA-2048: sign, pycryptodome": 1 / 0.85,
+    "blind RSA-2048: sign, gmpy2": 1 / 0.85,
+    "blind RSA-2048: sign, libcrypto": 1 / 0.85,
+    "blind RSA-2048: verify": 1 / 0.8,
+}
+LIMITS = {
+    **{name: 45 for name in OPERATIONS if "30 fields" in name},
+    "blind RSA-2048: blind and finish": 200,
+    "blind RSA-2048: sign, libcrypto": 400,
+    "wallet of 100000 tokens: load": 1_000_000,
+}
+RIVALS = {
+    "blind RSA-2048: sign, beside pow": 1 / 4,
+    "VOPRF P-384, 30 tokens: issue, beside voprf": 1,
+    "VOPRF P-384, 30 tokens: blind and finish, beside voprf": 1,
+    "VOPRF ristretto255, 30 tokens: issue, beside voprf": 1 / 0.55,
+    "VOPRF ristretto255, 30 tokens: blind and finish, beside voprf": 1 / 0.55,
+    "VOPRF P-384, 30 tokens: issue, beside circl": 1 / 0.75,
+    "VOPRF P-384, 30 tokens: blind and finish, beside circl": 1 / 0.75,
 }
 SHARES = {
     "chunked sealer": 0.6,
@@ -83,8 +103,43 @@ def test_the_request_is_answered_and_its_sizes_are_the_floors():
 def test_the_bounds_are_those_of_the_design():
     assert {name: operation.bound for name, operation in OPERATIONS.items() if operation.bound} == BOUNDS
     assert {name: stream.bound for name, stream in STREAMS.items() if stream.bound} == SHARES
-    long = {operation.most for name, operation in OPERATIONS.items() if "30 fields" in name}
-    assert long == {operation.most for operation in OPERATIONS.values() if operation.most} == {45}
+    assert {name: operation.limit for name, operation in OPERATIONS.items() if operation.limit} == LIMITS
+
+
+@pytest.mark.loopback
+def test_rivals_do_the_same_work():
+    """Those that can be had here: circl only where Go is."""
+    with rivals.circl() as driver:
+        found = {operation.name: operation for operation in rivals.operations(driver)}
+        assert RIVALS.items() >= {name: operation.bound for name, operation in found.items()}.items()
+        assert [name for name in RIVALS if name not in found and "circl" not in name] == []
+        for operation in found.values():
+            operation.once()
+            assert operation.floor.run()
+            if isinstance(operation.floor, measure.Elsewhere):
+                assert operation.floor.nanoseconds() > 1e6
+
+
+def test_without_a_rival(monkeypatch, capsys):
+    def absent(folder):
+        raise rivals.UnavailableError("no Go")
+
+    monkeypatch.setattr(rivals, "Driver", absent)
+    with rivals.circl() as driver:
+        assert driver is None
+    assert "no rows beside circl: no Go" in capsys.readouterr().err
+
+
+def test_a_limit_is_a_verdict():
+    slow = replace(OPERATIONS["BHTTP request: encode"], limit=1e-3)
+    assert measure.measure(slow, seconds=0).verdict == "MISSED"
+    assert command.limits(slow) == "<= 0 us"
+    fast = replace(slow, limit=1e9)
+    result = measure.measure(fast, seconds=0)
+    assert result.verdict == "ok"
+    both = replace(OPERATIONS["HPKE set-up and seal, X25519"], limit=1e9)
+    assert command.limits(both) == "<= 1.1, <= 1000000000 us"
+    assert measure.measure(replace(both, bound=0), seconds=0).verdict == "MISSED"
 
 
 FLOORS = sorted(Path(floors.__file__).parent.glob("*.py"))
@@ -98,7 +153,7 @@ def test_floors_call_third_party_code_only(path):
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     foreign = {module for module in modules if not module.startswith(f"{floors.__name__}.")}
     roots = {module.partition(".")[0] for module in foreign}
-    assert roots <= {"Crypto", "cryptography", "OpenSSL", *sys.stdlib_module_names}
+    assert roots <= {"Crypto", "cryptography", "gmpy2", "OpenSSL", *sys.stdlib_module_names}
 
 
 @pytest.mark.parametrize("name", STREAMS)

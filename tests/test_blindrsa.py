@@ -9,6 +9,7 @@ import copy
 import math
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import Crypto
 import pytest
@@ -25,15 +26,18 @@ from hypothesis import strategies as st
 from privproc.blindrsa import (
     PREFIX_SIZE,
     Backend,
+    OpenSSL,
     PrivateKey,
     PublicKey,
     RawRsaPrivateOp,
     Variant,
     blind,
     blind_sign,
+    blinding,
     check_private_op,
     emsa_pss,
     message_of,
+    openssl,
     prepare,
     rawrsa,
     verify,
@@ -49,7 +53,7 @@ from privproc.errors import (
 )
 from privproc.secret import Secret
 from tests.codec import check_codec, check_contract
-from tests.runners.blindrsa import BACKENDS, private_numbers
+from tests.runners.blindrsa import BACKENDS, BLINDINGS, OPENSSL, private_numbers
 
 ISSUER = PrivateKey.generate()
 KEY = ISSUER.public_key
@@ -75,9 +79,19 @@ def issue(variant: Variant, prepared: bytes, issuer: RawRsaPrivateOp = ISSUER) -
     return pending.finish(blind_sign(issuer, blinded))
 
 
+@pytest.fixture(params=BLINDINGS, ids=lambda arithmetic: type(arithmetic).__name__)
+def each_blinding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs on each arithmetic of the client."""
+    monkeypatch.setattr(blinding, "BLINDING", request.param)
+
+
+on_each_blinding = pytest.mark.usefixtures("each_blinding")
+
+
 # The protocol
 
 
+@on_each_blinding
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_round_trip(variant: Variant, backend: Backend) -> None:
@@ -110,15 +124,17 @@ def test_only_psszero_deterministic_repeats_a_signature() -> None:
     assert issue(SALTED, b"message") != issue(SALTED, b"message")
 
 
+@on_each_blinding
 def test_blinding_is_fresh() -> None:
     blinded = {blind(ZERO, KEY, b"message")[0] for _ in range(8)}
     assert len(blinded) == 8
 
 
+@on_each_blinding
 def test_issuer_sees_a_uniform_multiple() -> None:
     """The blinded message is m * r^e: any message fits any blinded one, with a factor of its own."""
     factor = 12345
-    blinded, _ = _derand_blind(ZERO, KEY, b"message", b"", factor)
+    blinded, _ = _derand_blind(ZERO, KEY, b"message", b"", factor.to_bytes(256))
     encoded = int.from_bytes(emsa_pss.encode(b"message", 2047, b""))
     assert int.from_bytes(blinded) == encoded * pow(factor, KEY.e, KEY.n) % KEY.n
 
@@ -162,6 +178,7 @@ def test_finish_once() -> None:
         pending.finish(answer)
 
 
+@on_each_blinding
 @pytest.mark.parametrize("answer", [b"", bytes(256), bytes(257), b"\xff" * 256])
 def test_a_failure_spends_and_wipes(answer: bytes) -> None:
     blinded, pending = blind(ZERO, KEY, b"message")
@@ -174,6 +191,7 @@ def test_a_failure_spends_and_wipes(answer: bytes) -> None:
         pending.finish(blind_sign(ISSUER, blinded))
 
 
+@on_each_blinding
 def test_success_wipes() -> None:
     blinded, pending = blind(ZERO, KEY, b"message")
     inverse = pending._state[0].inverse
@@ -189,6 +207,7 @@ def test_pending_is_not_copied(take) -> None:
         take(pending)
 
 
+@on_each_blinding
 def test_answer_to_another_request() -> None:
     (_, pending), (other, _) = blind(ZERO, KEY, b"message"), blind(ZERO, KEY, b"message")
     with pytest.raises(SignatureError):
@@ -390,15 +409,50 @@ def test_public_key_is_a_value() -> None:
         KEY.n = 5  # type: ignore[misc]
 
 
+@on_each_blinding
 @pytest.mark.parametrize(("message", "factor"), [(b"", 3), (b"", 0)])
 def test_factor_in_common(message: bytes, factor: int) -> None:
     modulus = 3 * ((1 << 2047) // 3 | 1)
     while math.gcd(int.from_bytes(emsa_pss.encode(message, 2047, b"")), modulus) != 1:
         modulus += 6
     key = PublicKey(modulus, 65537)
-    _derand_blind(ZERO, key, message, b"", 2)
+    for _ in range(5):  # whatever a mask may have in common
+        _derand_blind(ZERO, key, message, b"", (2).to_bytes(256))
     with pytest.raises(DecodeError, match="in common"):
-        _derand_blind(ZERO, key, message, b"", factor)
+        _derand_blind(ZERO, key, message, b"", factor.to_bytes(256))
+
+
+def test_blinding_without_gmpy2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gmpy2", None)
+    assert isinstance(blinding._chosen(), blinding.ConstantTime)
+
+
+@pytest.mark.parametrize("arithmetic", BLINDINGS, ids=lambda arithmetic: type(arithmetic).__name__)
+def test_factors_have_every_size_and_are_below_the_modulus(arithmetic: blinding.Blinding) -> None:
+    factors = [int.from_bytes(arithmetic.factor(KEY)) for _ in range(64)]
+    assert all(0 < factor < KEY.n for factor in factors)
+    assert len(set(factors)) == 64
+    # An even number falls into each half of the modulus, within what happens once in 10**9 runs.
+    assert 5 < sum(factor > KEY.n // 2 for factor in factors) < 59
+
+
+@pytest.mark.parametrize("arithmetic", [one for one in BLINDINGS if isinstance(one, blinding.Masked)])
+def test_no_inversion_sees_the_message_and_the_factor_alone(arithmetic: blinding.Masked) -> None:
+    """gmpy2's takes a time that depends on the number: two inversions of one product are of different numbers."""
+    seen = []
+
+    class Gmp:
+        invert = staticmethod(lambda number, n: seen.append(number) or real.invert(number, n))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    real = arithmetic._gmp
+    watched = blinding.Masked(Gmp())
+    made = {watched.blind(KEY, bytes(255) + b"\2", bytes(255) + b"\3") for _ in range(4)}
+    assert len(made) == 1
+    assert len({*seen}) == 4
+    assert 6 not in seen
 
 
 # Private keys
@@ -484,6 +538,43 @@ def test_backend_is_the_private_operation(backend: Backend) -> None:
     check()
 
 
+@pytest.mark.skipif(Backend.GMPY2 not in BACKENDS, reason="gmpy2 is not installed")
+def test_gmpy2_exponentiates_no_number_of_the_peers() -> None:
+    """RUSTSEC-2023-0071: pycryptodome and libcrypto blind the base themselves; here it is ours to do."""
+    op = PrivateKey(ISSUER._key, backend=Backend.GMPY2)
+    seen = []
+
+    class Gmp:
+        powmod_sec = staticmethod(lambda base, *rest: seen.append(int(base)) or real.powmod_sec(base, *rest))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    real, op._raw._gmp = op._raw._gmp, Gmp()
+    wire = (2).to_bytes(256)
+    assert len({op.apply(wire) for _ in range(4)}) == 1
+    assert len({*seen}) == 8  # two halves, each with a mask of its own
+    assert 2 not in seen
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backends_wrong_result_is_not_released(backend: Backend | OpenSSL) -> None:
+    """Each backend checks with its own public operation, and that is the public operation."""
+    op = PrivateKey(ISSUER._key, backend=backend)
+    wire = bytes(255) + b"\2"
+    answer = blind_sign(op, wire)
+    assert op._power(answer) == wire == KEY._power(answer)
+    right = op._raw
+
+    class Faulty:
+        public = staticmethod(right.public)
+        private = staticmethod(lambda data: right.private(data)[:-1] + bytes((right.private(data)[-1] ^ 1,)))
+
+    op._raw = Faulty()
+    with pytest.raises(UsageError, match="not released"):
+        blind_sign(op, wire)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("swapped", [False, True])
 def test_backend_takes_primes_in_either_order(backend: Backend, swapped: bool) -> None:
@@ -519,6 +610,76 @@ def test_backend_with_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RSA.RsaKey, "_decrypt_to_bytes", lambda *_: bytes(256))
     with pytest.raises(UsageError, match="known answer"):
         PrivateKey(ISSUER._key)
+
+
+needs_openssl = pytest.mark.skipif(not OPENSSL, reason="libcrypto of OpenSSL 3 is not on this system")
+
+
+def test_no_libcrypto_is_ever_a_default() -> None:
+    assert type(PrivateKey.generate()._raw).__module__ == rawrsa.__name__
+
+
+@pytest.mark.parametrize("path", ["/nowhere/libcrypto.so.3", "", "libnothing.so.3"])
+def test_no_libcrypto_there(path: str) -> None:
+    with pytest.raises(UsageError):
+        OpenSSL(path)
+
+
+def test_no_libcrypto_on_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openssl, "SONAMES", ("libnothing.so.3",))
+    with pytest.raises(UsageError, match="not here"):
+        OpenSSL()
+
+
+def test_another_library_is_no_libcrypto() -> None:
+    with pytest.raises(UsageError, match="older"):
+        OpenSSL("libc.so.6")
+
+
+@needs_openssl
+def test_an_old_libcrypto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openssl, "_OLDEST", 1 << 60)
+    with pytest.raises(UsageError, match="older"):
+        OpenSSL()
+
+
+@needs_openssl
+def test_what_libcrypto_refuses_is_an_error() -> None:
+    library = OPENSSL[0]
+    with pytest.raises(UsageError, match="refused"):
+        openssl.RawKey(library, Secret(b"no key"), 256)
+    p256 = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    raw = openssl.RawKey(library, ISSUER.encode_pkcs8(), KEY.size)
+    assert repr(raw) == "<RawKey>"
+    assert repr(library) == "<OpenSSL>"
+    for bad in (bytes(257), b"\xff" * 256):
+        for operation in (raw.private, raw.public):
+            with pytest.raises(UsageError, match="refused"):
+                operation(bad)
+    with pytest.raises(UsageError, match="refused"):
+        openssl.RawKey(library, Secret(p256), 256).private(bytes(256))
+    with pytest.raises(UsageError, match="refused"):
+        openssl.RawKey(library, ISSUER.encode_pkcs8(), 512).private(bytes(256))
+    assert library._lib.ERR_peek_error() == 0  # nothing is left for the next caller
+    assert raw.public(raw.private(bytes(256))) == bytes(256)
+
+
+@needs_openssl
+def test_a_libcrypto_with_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openssl.RawKey, "private", lambda *_: bytes(256))
+    with pytest.raises(UsageError, match="known answer"):
+        PrivateKey(ISSUER._key, backend=OPENSSL[0])
+
+
+@needs_openssl
+def test_threads_sign_side_by_side() -> None:
+    op = PrivateKey(ISSUER._key, backend=OPENSSL[0])
+    wires = [number.to_bytes(256) for number in range(2, 34)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda wire: blind_sign(op, wire), wires))
+    assert answers == [blind_sign(ISSUER, wire) for wire in wires]
 
 
 # The encoding

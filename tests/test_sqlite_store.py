@@ -291,7 +291,7 @@ def test_of_racing_processes_each_token_has_one_winner(tmp_path: Path):
 @pytest.mark.loopback
 @pytest.mark.parametrize("leave", ["commit", "release"])
 def test_killed_at_any_step_a_token_has_its_effect_once_at_most(tmp_path: Path, leave: str):
-    process = spender("crash", str(tmp_path / "store.db"), leave)
+    process = spender("crash", "sqlite", str(tmp_path / "store.db"), leave)
     out, _ = process.communicate()
     assert process.returncode == 0
     steps = [tuple(map(int, line.split())) for line in out.splitlines()]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from privproc import voprf
 from privproc.errors import DecodeError, LimitError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
-from privproc.voprf import dleq, field, keys, protocol, sodium
+from privproc.voprf import dleq, field, keys, points, protocol, sodium
 from privproc.voprf import suite as suites
 from privproc.voprf.group import IntegerScalars
 from privproc.voprf.hash_to_curve import Expander, Sswu
@@ -512,6 +512,23 @@ def test_field_numbers(make):
 
 
 # --- backends
+
+
+@pytest.mark.parametrize("suite", [suite for suite in ALL if hasattr(suite.group, "_map") or suite is PORTABLE])
+def test_no_secret_scalar_is_a_public_integer(suite, monkeypatch):
+    """CVE-2024-23342: whatever is secret goes to the constant-time product, in full size, however short it is."""
+    seen = []
+    product = points._product
+    monkeypatch.setattr(points, "_product", lambda point, number: seen.append(number) or product(point, number))
+    key = voprf.PrivateKey(suite, Secret(scalar_of(suite, 3)))
+    client = voprf.VoprfClient(key.public_key)
+    blinded, pending = client._derand_blind([b"input"], [scalar_of(suite, 5)])
+    assert int(seen[-1]) == 5
+    evaluated, proof = voprf.VoprfServer(key)._derand_blind_evaluate(blinded, scalar_of(suite, 7))
+    pending.finish(evaluated, proof)
+    secret = {3, 5, 7, pow(5, -1, order_of(suite))}
+    assert secret <= {int(number) for number in seen if not number._public}
+    assert not secret & {int(number) for number in seen if number._public}
 
 
 def test_constant_time_integers_are_demanded(monkeypatch):

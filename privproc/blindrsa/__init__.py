@@ -8,12 +8,14 @@ The message goes through four hands::
     signature        = pending.finish(answer)                # client: checked
     verify(variant, key, prepared, signature)                # verifier
 
-Blinding and the default private operation run on pycryptodome's constant-time integers, verification on OpenSSL.
+Blinding and the default private operation run on pycryptodome's constant-time integers, verification on OpenSSL. An
+issuer that wants more signatures a second passes ``backend=OpenSSL()`` when it makes its key.
 """
 
 from __future__ import annotations
 
 from privproc.blindrsa.keys import PublicKey
+from privproc.blindrsa.openssl import OpenSSL
 from privproc.blindrsa.protocol import (
     PREFIX_SIZE,
     PendingSignature,
@@ -32,6 +34,7 @@ from privproc.blindrsa.rawrsa import Backend, PrivateKey, RawRsaPrivateOp, check
 __all__ = [
     "PREFIX_SIZE",
     "Backend",
+    "OpenSSL",
     "PendingSignature",
     "PrivateKey",
     "PublicKey",

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, final
 
-from Crypto.Math.Numbers import Integer
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
 from cryptography.hazmat.primitives.hashes import SHA384
 
 from privproc._step import Step
-from privproc.blindrsa import emsa_pss
+from privproc.blindrsa import blinding, emsa_pss
 from privproc.blindrsa.keys import PublicKey
-from privproc.blindrsa.rawrsa import RawRsaPrivateOp
+from privproc.blindrsa.rawrsa import PrivateKey, RawRsaPrivateOp
 from privproc.errors import DecodeError, SignatureError, UsageError
 from privproc.secret import Secret
 
@@ -113,8 +112,7 @@ class PendingSignature(Step[_Blinded]):
         try:
             if not key._in_range(blind_signature):
                 raise DecodeError("blind signature", f"not {key.size} bytes of a number below the modulus")
-            inverse = Integer.from_bytes(state.inverse.expose())
-            signature = (Integer.from_bytes(blind_signature) * inverse % key._n).to_bytes(key.size)
+            signature = blinding.BLINDING.unblind(key, blind_signature, state.inverse.expose())
         finally:
             state.inverse.wipe()
         verify(state.variant, key, state.prepared, signature)
@@ -127,24 +125,21 @@ def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, Pen
     Raises :class:`DecodeError` when the message or the blinding factor isn't coprime with the modulus: then the key is
     no honest one, and a blinded message would show the issuer a factor in common.
     """
-    factor = Integer.random_range(min_inclusive=1, max_exclusive=key._n)
-    return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), factor)
+    return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), blinding.BLINDING.factor(key))
 
 
 def _derand_blind(
-    variant: Variant, key: PublicKey, prepared: bytes, salt: bytes, factor: Integer | int
+    variant: Variant, key: PublicKey, prepared: bytes, salt: bytes, factor: bytes
 ) -> tuple[bytes, PendingSignature]:
-    """:func:`blind` with the given salt and blinding factor ``r`` (its inverse is what the vectors call ``inv``)."""
-    n, factor = key._n, Integer(factor)
-    message = Integer.from_bytes(emsa_pss.encode(prepared, key.n.bit_length() - 1, salt))
+    """:func:`blind` with the given salt and blinding factor ``r``, ``key.size`` bytes (its inverse is what the vectors
+    call ``inv``).
+    """
+    message = emsa_pss.encode(prepared, key.n.bit_length() - 1, salt)
     try:
-        # The product has an inverse exactly if both have one: one inversion, of a random number, tests both.
-        both = (message * factor % n).inverse(n)
+        blinded, inverse = blinding.BLINDING.blind(key, message, factor)
     except ValueError:
         raise DecodeError("RSA public key", "has a factor in common with the message or the blind") from None
-    blinded = message * pow(factor, key._e, n) % n
-    inverse = Secret((both * message % n).to_bytes(key.size))
-    return blinded.to_bytes(key.size), PendingSignature(_Blinded(variant, key, prepared, inverse))
+    return blinded, PendingSignature(_Blinded(variant, key, prepared, Secret(inverse)))
 
 
 def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
@@ -158,6 +153,7 @@ def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
     if not key._in_range(blinded):
         raise DecodeError("blinded message", f"not {key.size} bytes of a number below the modulus")
     signature = op.apply(blinded)
-    if not key._in_range(signature) or not hmac.compare_digest(key._power(signature), blinded):
+    power = op._power if isinstance(op, PrivateKey) else key._power
+    if not key._in_range(signature) or not hmac.compare_digest(power(signature), blinded):
         raise UsageError("RSA private operation: wrong result, not released")
     return signature

@@ -1,8 +1,9 @@
 """The issuer's half of RSA: the raw private operation, behind one interface, by any of several libraries.
 
 ``cryptography`` has no such operation in its interface. What is here: pycryptodome's (the default: constant-time
-arithmetic in C, blinded), and gmpy2's (constant-time exponentiation, blinded base; the reductions around it are not
-constant time). An HSM or a key service fits :class:`RawRsaPrivateOp` directly (PKCS #11: ``CKM_RSA_X_509``).
+arithmetic in C, blinded), gmpy2's (constant-time exponentiation, blinded base; the reductions around it are not
+constant time), and a libcrypto's (:mod:`privproc.blindrsa.openssl`: the fastest). An HSM or a key service fits
+:class:`RawRsaPrivateOp` directly (PKCS #11: ``CKM_RSA_X_509``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPriv
 
 from privproc._step import Unique
 from privproc.blindrsa.keys import MAX_BITS, MIN_BITS, PublicKey, _unsupported
+from privproc.blindrsa.openssl import OpenSSL, RawKey
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.secret import Secret
 
@@ -49,7 +51,7 @@ class RawRsaPrivateOp(Protocol):
 
 
 class Backend(Enum):
-    """The library that does a :class:`PrivateKey`'s arithmetic."""
+    """The library that does a :class:`PrivateKey`'s arithmetic; :class:`OpenSSL` is a third."""
 
     PYCRYPTODOME = "pycryptodome"
     """At least version 4.3, whose big integers are constant time; GMP in 3.x is not."""
@@ -84,15 +86,23 @@ class PrivateKey(Unique):
     public_key: PublicKey
     """The public half."""
 
-    def __init__(self, key: RSAPrivateKey, *, backend: Backend = Backend.PYCRYPTODOME) -> None:
+    def __init__(self, key: RSAPrivateKey, *, backend: Backend | OpenSSL = Backend.PYCRYPTODOME) -> None:
         numbers = key.private_numbers()
         self.public_key = PublicKey(numbers.public_numbers.n, numbers.public_numbers.e)
         self._key = key
-        self._raw = _choose(numbers, backend)
+        self._raw = self._choose(numbers, backend)
         check_private_op(self)
 
+    def _choose(self, numbers: RSAPrivateNumbers, backend: Backend | OpenSSL) -> _Raw:
+        """The raw operations of the key: the one place where a backend is picked."""
+        if isinstance(backend, OpenSSL):
+            return RawKey(backend, self.encode_pkcs8(), self.public_key.size)
+        if backend is Backend.GMPY2:
+            return _Gmpy2(numbers)
+        return _Pycryptodome(numbers, self.public_key)
+
     @classmethod
-    def generate(cls, bits: int = 2048, *, backend: Backend = Backend.PYCRYPTODOME) -> Self:
+    def generate(cls, bits: int = 2048, *, backend: Backend | OpenSSL = Backend.PYCRYPTODOME) -> Self:
         """A new key of 2048 to 4096 bits with ``e = 65537``, made by OpenSSL (RFC 9474 §6.2: as in FIPS 186).
 
         RFC 9578's token type 0x0002 has 2048 bits. Raises :class:`UsageError` for another size, or one that isn't a
@@ -103,7 +113,7 @@ class PrivateKey(Unique):
         return cls(generate_private_key(public_exponent=_EXPONENT, key_size=bits), backend=backend)
 
     @classmethod
-    def decode_pkcs8(cls, encoded: Secret, *, backend: Backend = Backend.PYCRYPTODOME) -> Self:
+    def decode_pkcs8(cls, encoded: Secret, *, backend: Backend | OpenSSL = Backend.PYCRYPTODOME) -> Self:
         """The key in an unencrypted PKCS #8 structure (RFC 5958), PEM or DER; its numbers are checked.
 
         PKCS #1's own structure is taken too. Raises :class:`DecodeError` for malformed bytes or numbers and encrypted
@@ -134,21 +144,28 @@ class PrivateKey(Unique):
 
     def apply(self, data: bytes) -> bytes:
         """RSASP1, unchecked: use :func:`privproc.blindrsa.blind_sign`."""
-        return self._raw(data)
+        return self._raw.private(data)
+
+    def _power(self, data: bytes) -> bytes:
+        """RSAVP1 by the backend: checking a signature there costs less than handing it to another library."""
+        return self._raw.public(data)
 
     def __repr__(self) -> str:
         return f"<PrivateKey {self.public_key.n.bit_length()} bits>"
 
 
-def _choose(numbers: RSAPrivateNumbers, backend: Backend) -> Callable[[bytes], bytes]:
-    """The raw private operation of ``numbers``: the one place where a backend is picked."""
-    return (_Gmpy2 if backend is Backend.GMPY2 else _Pycryptodome)(numbers)
+class _Raw(Protocol):
+    """Both raw operations of one key, ``size`` bytes below the modulus to as many."""
+
+    def private(self, data: bytes) -> bytes: ...
+
+    def public(self, data: bytes) -> bytes: ...
 
 
 class _Pycryptodome:
     """CRT with a blinded base in constant-time C, through a method that isn't part of pycryptodome's interface."""
 
-    def __init__(self, numbers: RSAPrivateNumbers) -> None:
+    def __init__(self, numbers: RSAPrivateNumbers, public_key: PublicKey) -> None:
         # 3.x has the method as well, over variable-time GMP, and 4.x falls back to Python without its C library.
         if Crypto.version_info[:2] < (4, 3) or not Integer.__module__.endswith("._IntegerNat"):
             raise UsageError("pycryptodome has no constant-time integers here")
@@ -158,8 +175,9 @@ class _Pycryptodome:
         if raw is None:
             raise UsageError("this version of pycryptodome has no raw RSA operation")
         self._raw: Callable[[Integer], bytes] = raw
+        self.public = public_key._power
 
-    def __call__(self, data: bytes) -> bytes:
+    def private(self, data: bytes) -> bytes:
         return self._raw(Integer.from_bytes(data))
 
 
@@ -177,7 +195,10 @@ class _Gmpy2:
         self._n, self._e, self._p, self._q = map(gmp.mpz, (public.n, public.e, numbers.p, numbers.q))
         self._dp, self._dq, self._u = map(gmp.mpz, (numbers.dmp1, numbers.dmq1, numbers.iqmp))
 
-    def __call__(self, data: bytes) -> bytes:
+    def public(self, data: bytes) -> bytes:
+        return int(self._gmp.powmod(int.from_bytes(data, "big"), self._e, self._n)).to_bytes(self._size, "big")
+
+    def private(self, data: bytes) -> bytes:
         gmp, n = self._gmp, self._n
         mask = gmp.mpz(int(Integer.random_range(min_inclusive=1, max_exclusive=int(n))))
         base = int.from_bytes(data, "big") * gmp.powmod(mask, self._e, n) % n

@@ -115,8 +115,7 @@ class _RsaClientKey:
 
     def _derand_blind(self, message: bytes, *randomness: bytes) -> tuple[bytes, Finish]:
         salt, factor = randomness
-        number = int.from_bytes(factor, "big")
-        return self._sent(blindrsa._derand_blind(_VARIANT, self.public_key, message, salt, number))
+        return self._sent(blindrsa._derand_blind(_VARIANT, self.public_key, message, salt, factor))
 
     @staticmethod
     def _sent(made: tuple[bytes, blindrsa.PendingSignature]) -> tuple[bytes, Finish]:

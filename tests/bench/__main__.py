@@ -16,6 +16,7 @@ from importlib.metadata import version
 
 from OpenSSL import SSL
 
+from tests.bench import rivals
 from tests.bench.measure import Operation, Result, StreamResult, measure, measure_stream
 from tests.bench.operations import operations, streams
 from tests.bench.peers import comparisons
@@ -40,12 +41,17 @@ def row(result: Result) -> list[str]:
         f"{min(result.times) / 1e3:.1f}",
         f"{min(result.floors) / 1e3:.1f}" if result.floors else "",
         "" if result.ratio is None else f"{result.ratio:.3f}",
-        f"<= {operation.bound}" if operation.bound else f"<= {operation.most} us" if operation.most else "",
+        limits(operation),
         result.verdict,
         " ".join(f"{ratio:.3f}" for ratio in result.ratios),
         f"{result.peaks[0] / 1024:.1f}",
         f"{result.peaks[1] / 1024:.1f}" if operation.floor else "",
     ]
+
+
+def limits(operation: Operation) -> str:
+    found = [] if operation.bound is None else [f"<= {operation.bound:.4g}"]
+    return ", ".join(found if operation.limit is None else [*found, f"<= {operation.limit:.0f} us"])
 
 
 def stream_row(result: StreamResult) -> list[str]:
@@ -82,8 +88,9 @@ def main() -> int:
     print(f"Python {platform.python_version()}, {libraries}, {SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()}\n")
     # Streams come first: later on, something else may have raised the process's largest resident size.
     flowing = [measure_stream(one, one.size) for one in streams() if arguments.k in one.name]
-    chosen = [one for one in operations() if arguments.k in one.name]
-    results = [measure(one, seconds=arguments.seconds) for one in chosen]
+    with rivals.circl() as driver:
+        chosen = [one for one in (*operations(), *rivals.operations(driver)) if arguments.k in one.name]
+        results = [measure(one, seconds=arguments.seconds) for one in chosen]
     if results:
         head = ["1 KiB messages", "us", "floor us", "ratio", "bound", "", "runs", "peak KiB", "floor KiB"]
         print("\n".join(table(head, map(row, results))))

@@ -31,6 +31,31 @@ operations of an exchange: the key of ``*.key``, the request that waits for its 
             / "response" N (STATUS FIELDS)* STATUS FIELDS CONTENT FIELDS
     FIELDS  = N (NAME VALUE)*
 
+Token peers have drivers of their own, in the folder ``tokens``:
+
+    rsa.key VARIANT BITS                        public key, a SubjectPublicKeyInfo of rsaEncryption
+    rsa.blind VARIANT KEY MESSAGE               prepared message, blinded message
+    rsa.finish BLIND-SIGNATURE                  signature
+    rsa.sign VARIANT BLINDED                    blind signature
+    rsa.verify VARIANT KEY PREPARED SIGNATURE   nothing
+    oprf.key MODE SUITE                         public key
+    oprf.blind MODE SUITE KEY INFO INPUT*       blinded elements
+    oprf.finish PROOF EVALUATED*                outputs
+    oprf.evaluate INFO BLINDED*                 proof, evaluated elements
+    oprf.output INFO INPUT                      output
+    oprf.time SUITE COUNT ROUNDS                nanoseconds of issuer and of client (circl)
+    token.key TYPE                              token key
+    token.request TYPE KEY CHALLENGE            TokenRequest
+    token.finish RESPONSE                       token
+    token.issue TYPE REQUEST                    TokenResponse
+    token.redeem TYPE TOKEN                     nothing; with the issuer's key
+    token.verify TYPE KEY TOKEN                 nothing; with a public key
+    batch.request TYPE KEY CHALLENGE COUNT      amortized request; batch.finish and batch.issue as with one token
+    generic.request N (TYPE KEY CHALLENGE)*     generic request; generic.finish gives what tokens there are
+    generic.issue REQUEST                       generic response
+    header.offer CHALLENGE KEY                  value of WWW-Authenticate; header.offers VALUE the reverse, for each
+    header.authorize TYPE TOKEN                 value of Authorization; header.token TYPE VALUE the reverse
+
 Builds are kept in the user's cache directory, by a digest of the driver's sources.
 """
 
@@ -41,6 +66,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,14 +122,18 @@ TOOLCHAINS = {
         ("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"),
         ("node", "--no-warnings", "main.js"),
     ),
+    "python": Toolchain(("python3",), (sys.executable, "-c", "import voprf"), (sys.executable, "main.py")),
 }
 
-TOOLCHAINS |= {f"evidence/{language}": TOOLCHAINS[language] for language in ("rust", "go")}
+
+def toolchain_of(folder: str) -> Toolchain:
+    """The toolchain of a driver's folder, which is named for the language."""
+    return TOOLCHAINS[folder.rpartition("/")[2]]
 
 
 def build(language: str, *, timed: bool = False) -> Path:
     """The folder with the built driver; raises :class:`UnavailableError`."""
-    toolchain, source = TOOLCHAINS[language], HERE / language
+    toolchain, source = toolchain_of(language), HERE / language
     for tool in toolchain.tools:
         if shutil.which(tool) is None:
             raise UnavailableError(f"{tool} isn't installed")
@@ -142,7 +172,7 @@ class Driver:
     """A running driver, ``timed`` if the bench will time it. One that breaks is started again for the next request."""
 
     def __init__(self, language: str, *, timed: bool = False) -> None:
-        self._folder, toolchain = build(language, timed=timed), TOOLCHAINS[language]
+        self._folder, toolchain = build(language, timed=timed), toolchain_of(language)
         self._command = toolchain.timed[1] if timed and toolchain.timed is not None else toolchain.run
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -227,16 +257,17 @@ class Results:
         """All that are left."""
         return [bytes.fromhex(word.removeprefix("-")) for word in self._words]
 
-    def _int(self) -> int:
+    def number(self) -> int:
+        """The next one as a number."""
         return int(next(self._words))
 
     def _fields(self) -> Fields:
-        return tuple((self.bytes(), self.bytes()) for _ in range(self._int()))
+        return tuple((self.bytes(), self.bytes()) for _ in range(self.number()))
 
     def message(self) -> Request | Response:
         """The rest as a message."""
         if next(self._words) == "request":
             control = [self.bytes().decode("latin-1") for _ in range(4)]
             return Request(*control, self._fields(), self.bytes(), self._fields())
-        interim = tuple(Informational(self._int(), self._fields()) for _ in range(self._int()))
-        return Response(self._int(), self._fields(), self.bytes(), self._fields(), interim)
+        interim = tuple(Informational(self.number(), self._fields()) for _ in range(self.number()))
+        return Response(self.number(), self._fields(), self.bytes(), self._fields(), interim)

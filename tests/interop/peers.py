@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from importlib.metadata import version
 from typing import NamedTuple
 
 import pytest
 
+from privproc import errors
 from privproc.hpke import Aead, Kdf, Kem
 from tests.interop.driver import HERE, Driver, PeerError, PeerPanicError, Results, UnavailableError
 
@@ -21,6 +23,8 @@ GO = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "go" / "go.mod").read_text(), 
 RUST_EVIDENCE = tomllib.loads((HERE / "evidence" / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO_EVIDENCE = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "evidence" / "go" / "go.mod").read_text(), re.MULTILINE))
 NODE = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
+TOKENS_RUST = tomllib.loads((HERE / "tokens" / "rust" / "Cargo.toml").read_text())["dependencies"]
+TOKENS_NODE = json.loads((HERE / "tokens" / "node" / "package.json").read_text())["dependencies"]
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,19 @@ SEV_GO, TDX_GO = (
 )
 SEV_RS = Peer("evidence/rust", "sev", RUST_EVIDENCE["sev"]["version"].removeprefix("="))
 
+PRIVACYPASS_RS = Peer("tokens/rust", "privacypass", TOKENS_RUST["privacypass"]["version"].removeprefix("="))
+BLINDRSA_RS = Peer("tokens/rust", "blind-rsa-signatures", TOKENS_RUST["blind-rsa-signatures"].removeprefix("="))
+CIRCL_TOKENS = Peer("tokens/go", CIRCL.library, CIRCL.version)
+"""The same peer as :data:`CIRCL`, in another driver."""
+PRIVACYPASS_TS = Peer("tokens/node", "@cloudflare/privacypass-ts", TOKENS_NODE["@cloudflare/privacypass-ts"])
+BLINDRSA_TS = Peer("tokens/node", "@cloudflare/blindrsa-ts", TOKENS_NODE["@cloudflare/blindrsa-ts"])
+VOPRF_TS = Peer("tokens/node", "@cloudflare/voprf-ts", TOKENS_NODE["@cloudflare/voprf-ts"])
+VOPRF_PY = Peer("tokens/python", "voprf", version("voprf"))
+
+TOKEN_PEERS = (PRIVACYPASS_RS, BLINDRSA_RS, PRIVACYPASS_TS, BLINDRSA_TS, VOPRF_TS, VOPRF_PY)
 PEERS = (
     *(OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, GO_TLS, PANVA, CORE, BHTTP_JS),
+    *TOKEN_PEERS,
     *(SEV_GO, TDX_GO, SEV_RS),
 )
 
@@ -115,11 +130,12 @@ def named(value: object) -> str:
 
 
 class Difference(NamedTuple):
-    """What a peer does differently: it refuses (:class:`PeerError`), it breaks (:class:`PeerPanicError`), or what comes
-    out is something else (:class:`AssertionError`).
+    """What a peer does differently: it refuses (:class:`PeerError`), it breaks (:class:`PeerPanicError`), what comes
+    out is something else (:class:`AssertionError`) or is refused here, or it doesn't refuse what it must
+    (``pytest.fail.Exception``).
     """
 
-    how: type[Exception]
+    how: type[BaseException]
     reason: str
 
 
@@ -127,6 +143,13 @@ _RS_NONCE = "its client panics at a chunked response with a nonce of 32 bytes: i
 _RS_TRUNCATED = "it refuses an indeterminate-length message that ends before its empty sections (RFC 9292 §3.8)"
 _GO_TRUNCATED = "it refuses a message that ends before its headers (RFC 9292 §3.8), RFC 9458's own example among them"
 _GO_CHUNKS = "its gateway takes chunks of at most 4096 bytes; a receiver has to take 16384 (chunked OHTTP §3)"
+_RS_QUOTED = "its parsers of both fields take no quotes, which RFC 9110 lets any value have and padding needs"
+_RS_PADDING = "it writes the padding of base64url without quotes; `decode_offers_leniently` reads its challenges"
+_TS_TRAILING = "it reads past the end of a TokenRequest, and ignores what is behind"
+_TS_GREASE = "a challenge of a reserved token type makes it refuse the whole field (RFC 9577 §2.1: ignore it)"
+_IDENTITY = "its server evaluates a blinded element that is the identity (RFC 9497 §2.1: deserialising it fails)"
+_PY_TRAILING = "it reads a blinded element and ignores what is behind"
+_TAKES = pytest.fail.Exception  # what it must refuse
 _FETCH_JOINS = Difference(AssertionError, "the Fetch API joins fields of one name")
 _FETCH_TRAILERS = Difference(AssertionError, "the Fetch API has no trailers")
 _LAST = Difference(AssertionError, "its decoder keeps only the last of several fields of one name")
@@ -226,6 +249,31 @@ DIFFERENCES: dict[tuple[Peer, str], Difference] = {
     (TDX_GO, "check platform-tcb"): Difference(
         AssertionError, "it doesn't look at the advisories of an up-to-date level"
     ),
+    **{
+        (PRIVACYPASS_RS, f"reads {what}"): Difference(PeerError, _RS_QUOTED)
+        for what in ("a challenge", "several challenges", "grease", "credentials")
+    },
+    (PRIVACYPASS_RS, "writes a challenge"): Difference(errors.DecodeError, _RS_PADDING),
+    (PRIVACYPASS_RS, "writes credentials, type 1"): Difference(errors.DecodeError, _RS_PADDING),
+    **{(PRIVACYPASS_TS, f"trailing bytes, type {n}"): Difference(_TAKES, _TS_TRAILING) for n in (1, 2)},
+    (PRIVACYPASS_TS, "reads grease"): Difference(PeerError, _TS_GREASE),
+    **{
+        (peer, f"{suite}, evaluates the identity"): Difference(_TAKES, _IDENTITY)
+        for peer in (CIRCL_TOKENS, VOPRF_TS)
+        for suite in ("P256-SHA256", "P384-SHA384", "P521-SHA512", "ristretto255-SHA512")
+    },
+    **{
+        (peer, "ristretto255-SHA512, evaluates zeros"): Difference(_TAKES, _IDENTITY)
+        for peer in (CIRCL_TOKENS, VOPRF_TS)
+    },
+    **{
+        (VOPRF_PY, f"{suite}, evaluates a byte too many"): Difference(_TAKES, _PY_TRAILING)
+        for suite in ("P384-SHA384", "ristretto255-SHA512")
+    },
+    (VOPRF_PY, "a wrong proof"): Difference(
+        PeerPanicError,
+        "its client panics at a batch whose proof doesn't verify, with what `except Exception` lets pass",
+    ),
 }
 """What is found to differ, by peer and case. A case that fails for another peer, or no longer fails, is a failure."""
 
@@ -234,6 +282,7 @@ ABSENT = (
     ("@hpke/ohttp", "TypeScript", "not in the npm registry"),
     ("ohttp-ts, bhttp-ts", "TypeScript", "not in the npm registry"),
     ("ohttp-js", "TypeScript", "not in the npm registry"),
+    ("cloudflare/pat-go", "Go", "the module proxy doesn't serve it"),
 )
 """Peers that would belong here and can't be installed by a package manager: name, language, reason."""
 

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers
 
-from privproc.blindrsa import Backend, PrivateKey, PublicKey, Variant, blind_sign, emsa_pss, message_of, verify
+from privproc.blindrsa import Backend, OpenSSL, PrivateKey, PublicKey, Variant, blind_sign, emsa_pss, message_of, verify
+from privproc.blindrsa.blinding import Blinding, ConstantTime, Masked
 from privproc.blindrsa.protocol import _derand_blind
+from privproc.errors import UsageError
 from tests.vectorfile import Case
 
-BACKENDS = [b for b in Backend if b is not Backend.GMPY2 or importlib.util.find_spec("gmpy2")]
+
+def _openssl() -> list[OpenSSL]:
+    try:
+        return [OpenSSL()]
+    except UsageError:
+        return []
+
+
+OPENSSL = _openssl()
+"""The system's libcrypto, if there is one."""
+
+BACKENDS = [b for b in Backend if b is not Backend.GMPY2 or importlib.util.find_spec("gmpy2")] + OPENSSL
+
+BLINDINGS: list[Blinding] = [ConstantTime()]
+if importlib.util.find_spec("gmpy2"):
+    BLINDINGS.append(Masked(importlib.import_module("gmpy2")))
 
 
 def private_numbers(n: int, e: int, p: int, q: int, d: int) -> RSAPrivateNumbers:
@@ -41,11 +59,16 @@ def run(case: Case) -> None:
     assert int.from_bytes(blinded) * pow(inverse, e, n) % n == int.from_bytes(encoded)
     assert int.from_bytes(blind_signature) * inverse % n == int.from_bytes(signature)
 
-    made = private_numbers(n, e, p, q, d).private_key()
+    for arithmetic in BLINDINGS:
+        made = arithmetic.blind(key, encoded, factor.to_bytes(key.size))
+        assert made == (blinded, inverse.to_bytes(key.size))
+        assert arithmetic.unblind(key, blind_signature, made[1]) == signature
+
+    private = private_numbers(n, e, p, q, d).private_key()
     for backend in BACKENDS:
-        issuer = PrivateKey(made, backend=backend)
+        issuer = PrivateKey(private, backend=backend)
         assert issuer.public_key == key
-        wire, pending = _derand_blind(variant, key, prepared, salt, factor)
+        wire, pending = _derand_blind(variant, key, prepared, salt, factor.to_bytes(key.size))
         assert wire == blinded
         assert blind_sign(issuer, wire) == blind_signature
         assert pending.finish(blind_signature) == signature

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from unittest import mock
 
 import pytest
 
-from privproc.blindrsa import PublicKey, Variant, blind_sign, verify
+from privproc.blindrsa import PrivateKey, PublicKey, Variant, blind_sign, blinding, verify
 from privproc.blindrsa.protocol import _derand_blind
+from tests.runners.blindrsa import BACKENDS, BLINDINGS, private_numbers
 from tests.vectorfile import Case
 
 
@@ -25,9 +27,11 @@ class Recorded:
 
 def run(case: Case) -> None:
     operation = OPERATIONS[case["operation"]]
-    with pytest.raises(case.expect) if case.expect else nullcontext() as caught:
-        operation(case)
-    assert case.expect is None or caught.type is case.expect
+    for arithmetic in BLINDINGS:
+        refused = pytest.raises(case.expect) if case.expect else nullcontext()
+        with mock.patch.object(blinding, "BLINDING", arithmetic), refused as caught:
+            operation(case)
+        assert case.expect is None or caught.type is case.expect
 
 
 def _key(case: Case) -> PublicKey:
@@ -40,7 +44,8 @@ def _verify(case: Case) -> None:
 
 def _blind(case: Case):
     variant, prepared = Variant[case["variant"]], case.hex("prepared_msg")
-    return _derand_blind(variant, _key(case), prepared, case.hex("salt"), int(case["factor"], 16))
+    key = _key(case)
+    return _derand_blind(variant, key, prepared, case.hex("salt"), int(case["factor"], 16).to_bytes(key.size))
 
 
 def _finish(case: Case) -> None:
@@ -57,4 +62,14 @@ def _spki(case: Case) -> None:
     assert PublicKey.decode_spki(encoded).encode_spki() == encoded
 
 
-OPERATIONS = {"verify": _verify, "blind": _blind, "finish": _finish, "sign": _sign, "spki": _spki}
+def _private(case: Case) -> None:
+    """The private operation, by every backend, through the whole of ``blind_sign``."""
+    n, e, p, q, d = (int(case[name], 16) for name in ("n", "e", "p", "q", "d"))
+    made = private_numbers(n, e, p, q, d).private_key()
+    for backend in BACKENDS:
+        op = PrivateKey(made, backend=backend)
+        assert op.apply(case.hex("data")) == case.hex("result")
+        assert blind_sign(op, case.hex("data")) == case.hex("result")
+
+
+OPERATIONS = {"private": _private, "verify": _verify, "blind": _blind, "finish": _finish, "sign": _sign, "spki": _spki}

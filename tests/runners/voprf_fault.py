@@ -41,7 +41,19 @@ def _blind(case, suite: voprf.Suite) -> None:
     voprf.OprfClient(suite)._derand_blind(hexes(case, "inputs"), hexes(case, "blinds"))
 
 
+def _scalars(case, suite: voprf.Suite) -> None:
+    """A whole run with given scalars."""
+    key = voprf.PrivateKey(suite, Secret(case.hex("skS")))
+    server, message = voprf.VoprfServer(key), case.hex("input")
+    blinded, pending = voprf.VoprfClient(key.public_key)._derand_blind([message], [case.hex("blind")])
+    assert blinded == (case.hex("blinded"),)
+    (evaluated,), proof = server._derand_blind_evaluate(blinded, case.hex("nonce"))
+    assert (evaluated, proof) == (case.hex("evaluated"), case.hex("proof"))
+    assert pending.finish((evaluated,), proof) == (case.hex("output"),) == (server.evaluate(message),)
+
+
 OPERATIONS = {
+    "scalars": _scalars,
     "public key": _public_key,
     "private key": _private_key,
     "evaluate": _evaluate,

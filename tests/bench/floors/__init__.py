@@ -2,8 +2,8 @@
 
 Rules of this package:
 
-- Only third-party code and the standard library's hashes are called: cryptography, pyOpenSSL, pycryptodome, hashlib,
-  hmac, os.urandom. Nothing of privproc is imported.
+- Only third-party code and the standard library's hashes are called: cryptography, pyOpenSSL, pycryptodome, gmpy2, a
+  libcrypto, hashlib, hmac, os.urandom. Nothing of privproc is imported.
 - A call is listed only if the definition of the protocol demands it, and its ``why`` says where. What the library does
   on top (replay keys, digests for the record, keys that are expanded and not used)
   is not in the floor. Neither is what depends on a long-lived key alone and could be computed once (RFC 9180's
@@ -68,7 +68,16 @@ from tests.bench.floors.primitives import (
 from tests.bench.floors.session import Sizes, request
 from tests.bench.floors.stream import ChunkStream, OpenStream, SealStream
 from tests.bench.floors.tls import TlsPair, TlsStream, handshake, handshake_call
-from tests.bench.floors.token import blind, blind_sign, finish, redemption
+from tests.bench.floors.token import (
+    blind,
+    blind_sign,
+    finish,
+    raw_sign,
+    raw_sign_gmpy2,
+    raw_sign_openssl,
+    redemption,
+    verify,
+)
 
 __all__ = [
     "KIB",
@@ -111,12 +120,16 @@ __all__ = [
     "p256_encap",
     "quote",
     "random",
+    "raw_sign",
+    "raw_sign_gmpy2",
+    "raw_sign_openssl",
     "redemption",
     "report_calls",
     "request",
     "rsa_load",
     "rsa_pss_verify",
     "sealing",
+    "verify",
     "x25519_decap",
     "x25519_encap",
     "xwing_decap",

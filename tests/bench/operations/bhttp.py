@@ -38,6 +38,8 @@ def _thirty_fields(framing: bhttp.Framing) -> Iterator[Operation]:
         f"BHTTP request, 30 fields, {name}: encode",
         lambda _: bhttp.encode_request(request, framing=framing),
         None,
-        most=45,
+        limit=45,
     )
-    yield Operation(f"BHTTP request, 30 fields, {name}: decode", lambda _: bhttp.decode_request(encoded), None, most=45)
+    yield Operation(
+        f"BHTTP request, 30 fields, {name}: decode", lambda _: bhttp.decode_request(encoded), None, limit=45
+    )

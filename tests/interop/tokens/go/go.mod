@@ -1,0 +1,7 @@
+module driver
+
+go 1.25.4
+
+require (
+	github.com/cloudflare/circl v1.6.5
+)
