@@ -112,6 +112,7 @@ def main() -> int:
     if compared:
         head = ["beside peers, both ends", "peer", "us here", "floor us", "us there", "there / here"]
         print("\n" + "\n".join(table(head, [one.row for one in compared])))
+        print("A peer below the floor has faster primitives than the crypto library has.")
     if not arguments.no_calls:
         print("\n".join(calls(chosen)))
     return int(any(result.verdict in {"MISSED", "GROWS"} for result in (*results, *flowing)))
