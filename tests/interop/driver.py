@@ -257,10 +257,6 @@ class Results:
         """All that are left."""
         return [bytes.fromhex(word.removeprefix("-")) for word in self._words]
 
-    def number(self) -> int:
-        """The next one as a number."""
-        return int(next(self._words))
-
     def _fields(self) -> Fields:
         return tuple((self.bytes(), self.bytes()) for _ in range(self.number()))
 
