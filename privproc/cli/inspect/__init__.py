@@ -1,0 +1,1 @@
+"""What received bytes are: a description per format, over a walk that notes what stands where, and their choice."""
