@@ -47,7 +47,7 @@ _NAMES: Mapping[str, str] = {
     "2.23.133.5.4.9": "evidence: TCG DICE, tagged evidence",
     "1.2.840.113741.1337.6": "evidence: quote, as Intel's RA-TLS has it",
     "1.2.840.113741.1.5.5.1.6": "evidence: TDX quote",
-    "0.6.9.42.840.113741.1337.6": "evidence: quote, under Intel's identifier with its own head in it, as Gramine has it",
+    "0.6.9.42.840.113741.1337.6": "evidence: quote, as Gramine has it (a head too many in the identifier)",
     f"{_AMD}.1": "AMD: structure version",
     f"{_AMD}.2": "AMD: product name",
     f"{_AMD}.3.1": "AMD: TCB, boot loader",
