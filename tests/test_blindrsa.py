@@ -48,8 +48,8 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.secret import Secret
+from privproc.vectors.kinds.blindrsa import BACKENDS, private_numbers
 from tests.codec import check_codec, check_contract
-from tests.runners.blindrsa import BACKENDS, private_numbers
 
 ISSUER = PrivateKey.generate()
 KEY = ISSUER.public_key

@@ -34,8 +34,8 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.ratls import Group, Input, State, client, openssl
+from privproc.vectors.kinds.tls_exporter import expand_label, exporter
 from tests.codec import check_codec, check_contract
-from tests.runners.tls_exporter import expand_label, exporter
 
 AT = 1_800_000_000
 HYBRID = Group.X25519MLKEM768

@@ -52,9 +52,9 @@ from privproc.tokens import (
 )
 from privproc.tokens.issuance import _derand_request
 from privproc.tokens.kinds import KINDS, kind_of
+from privproc.vectors.kinds.tokens_voprf import SUITES
 from privproc.wire import Reader, encode_varint
 from tests.codec import check_codec, check_contract
-from tests.runners.tokens_voprf import SUITES
 
 AT = 1_800_000_000
 HOUR = 3600

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from privproc import voprf
 from privproc.errors import DecodeError, LimitError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
+from privproc.vectors.kinds.voprf import PORTABLE, SODIUM, SUITES
 from privproc.voprf import dleq, field, keys, protocol, sodium
 from privproc.voprf import suite as suites
 from privproc.voprf.group import IntegerScalars
@@ -25,7 +26,6 @@ from privproc.voprf.nist import P256, P384, P521
 from privproc.voprf.points import _SHARED
 from privproc.voprf.ristretto import ORDER, Ed25519Ristretto
 from tests.codec import check_codec, check_contract
-from tests.runners.voprf import PORTABLE, SODIUM, SUITES
 
 ALL = [suite for found in SUITES.values() for suite in found]
 NAMES = [f"{suite.identifier}-{type(suite.group).__name__}" for suite in ALL]

@@ -1,1 +1,1 @@
-"""One runner a kind of vector file: ``run(case)``."""
+"""Runners of kinds of vector files that need more than the package; the others are in ``privproc.vectors.kinds``."""

@@ -1,0 +1,44 @@
+"""SEV-SNP appraisals: endorsements and evidence against binding, policy, log and role, from bytes alone.
+
+The root is a fake one, given by its SHA-256: nothing here is vouched for by AMD.
+"""
+
+from __future__ import annotations
+
+from privproc.attestation.snp import Endorsements, Policy, Product, Roots, VerifiedEvidence, appraise, verify_chain
+from privproc.ledger import Logged
+from privproc.vectors.case import Case, raises
+
+
+def run(case: Case) -> None:
+    policy = Policy.decode(case.hex("policy"))
+    assert policy.encode() == case.hex("policy")
+    assert policy.id == case.hex("policy_id")
+    reason = case.get("reason")
+    if case.expect is None:
+        verified = _decide(case, policy)
+        assert verified.measurement == case.hex("log_digest")
+        assert verified.binding == case.hex("binding")
+        assert verified.not_after == case["not_after"]
+        return
+    with raises(case.expect, match=reason) as raised:
+        _decide(case, policy)
+    assert type(raised.value) is case.expect
+
+
+def _decide(case: Case, policy: Policy) -> VerifiedEvidence:
+    at = case["at"]
+    # Everything is read first, so that no field is left over when an early check refuses.
+    binding, evidence, role = case.hex("binding"), case.hex("evidence"), case["role"]
+    roots = Roots(((case.hex("root_sha256"), Product(case["product"])),))
+    logged = Logged._earn(
+        namespace="example",
+        role=case["log_role"],
+        digest=case.hex("log_digest"),
+        security_version=1,
+        not_after=case["log_not_after"],
+        checkpoint=None,
+    )
+    endorsements = Endorsements.decode(case.hex("endorsements"))
+    chain = verify_chain(endorsements.vcek, endorsements.ask, endorsements.ark, roots=roots, at=at)
+    return appraise(evidence, binding=binding, policy=policy, chain=chain, logged=logged, role=role, at=at)
