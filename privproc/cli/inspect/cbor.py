@@ -9,6 +9,7 @@ from privproc.cli.inspect import ledger, names, oblivious
 from privproc.cli.inspect.certificates import certificate
 from privproc.cli.inspect.tokens import directory
 from privproc.cli.inspect.walk import Describe, Walk
+from privproc.keyconfig import KeyConfigs
 from privproc.keypackage.signers import Signers
 from privproc.tagged import tagged_hash
 
@@ -141,8 +142,13 @@ def cose_message(walk: Walk) -> None:
 
 def _content(walk: Walk) -> None:
     """What is known of a package's content; opaque if it is another purpose's."""
-    if not walk.attempt(directory_contents, signers):
+    if not walk.attempt(directory_contents, signers, _configs):
         walk.opaque("content")
+
+
+def _configs(walk: Walk) -> None:
+    KeyConfigs.decode(walk.peek(walk.left))
+    oblivious.configs(walk)
 
 
 _PACKAGE: Schema = {
