@@ -63,9 +63,12 @@ class _Sequence(Unique):
         if last:
             self.end()
         else:
+            # req: chunked08/6.2 counter-in-the-nonce
             self._counter.append(count + 1)
+        # req: chunked08/6.2 chunks-are-counted
         if count >= MAX_CHUNKS:
             raise LimitError(f"more than {MAX_CHUNKS} chunks")
+        # req: chunked08/6.1 final-in-the-aad
         return cipher, (self._iv ^ count).to_bytes(self._length, "big"), self._last if last else self._middle
 
     def end(self) -> None:
@@ -109,6 +112,7 @@ def response_key(
 
     ``algorithm`` is the hash of the HPKE suite's KDF, ``secret`` the exported secret, ``sizes`` the AEAD's (Nk, Nn).
     """
+    # req: rfc9458/4.4 response-key-schedule
     prk = hkdf.extract(algorithm, enc + response_nonce, secret)
     return hkdf.expand(algorithm, prk, b"key", sizes[0]), hkdf.expand(algorithm, prk, b"nonce", sizes[1])
 

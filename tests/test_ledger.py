@@ -448,6 +448,8 @@ def test_logged(world: Ledger) -> None:
     ],
     ids=str,
 )
+# req: privproc1/4.8 logged-measurement
+# req: privproc1/7.7 no-rollback
 def test_what_is_expected_holds(world: Ledger, expected, error) -> None:
     with pytest.raises(error) as caught:
         check(world, **expected)
@@ -491,6 +493,7 @@ def test_small_skew_is_allowed(world: Ledger) -> None:
     assert check(world, at=T - SKEW).not_after == T + DAY
 
 
+# req: privproc1/7.5 witness-quorum
 def test_every_threshold_and_its_age(world: Ledger) -> None:
     text = world.head().encode()
     times = (T - 500, T - 100, T + 20)

@@ -112,6 +112,7 @@ class Input:
 def read_framing(inp: Input, response: int) -> bool:
     """Whether the framing is the one of known lengths."""
     indicator = inp.varint()
+    # req: rfc9292/3.3 framing-indicator
     if indicator not in (response, response + 2):
         raise inp.fail(f"framing {indicator}")
     return indicator == response
@@ -130,17 +131,20 @@ def read_control(inp: Input, limit: int) -> tuple[str, str, str, str]:
 
 def read_status(inp: Input) -> int:
     status = inp.varint()
+    # req: rfc9292/3.5 final-status
     if not 100 <= status <= 599:
         raise inp.fail("a status is 100 to 599")
     return status
 
 
 def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limits) -> None:
+    # req: rfc9292/3.1 known-lengths
     size = bounded("field section", inp.varint(), limits.section)
     block = Input(inp.what, inp.take(size), inp.offset - size)
     try:
         while block.pos < size:
             lines.append((block.take(block.varint()), block.take(block.varint())))
+            # req: rfc9292/8 large-messages-are-bounded
             bounded("field lines", len(lines), limits.fields)
     except ShortError:
         raise block.fail("a field line is longer than its section") from None
@@ -148,6 +152,7 @@ def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limit
 
 def read_open_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limits, start: int) -> None:
     """Field lines up to the final zero. Complete ones are committed, so a retry takes up where this one ended."""
+    # req: rfc9292/3.2 indeterminate-sections-end-with-zero
     while size := inp.varint():
         bounded("field lines", len(lines) + 1, limits.fields)
         bounded("field section", inp.offset - start + size, limits.section)
@@ -199,6 +204,7 @@ class Content:
 def read_padding(inp: Input) -> None:
     """All that has arrived after the message."""
     padding = inp.take(len(inp.data) - inp.pos)
+    # req: rfc9292/3.8 padding-is-zero
     if padding != bytes(len(padding)):
         inp.pos -= len(padding.lstrip(b"\0"))
         raise inp.fail("padding is not zero")

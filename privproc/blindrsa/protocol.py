@@ -59,6 +59,7 @@ def prepare(variant: Variant, message: bytes) -> bytes:
 
     What is signed and verified, and goes to the verifier, is the prepared message.
     """
+    # req: rfc9474/4.1 randomized-prefix
     return os.urandom(PREFIX_SIZE) + message if variant.randomized else message
 
 
@@ -83,7 +84,9 @@ def verify(variant: Variant, key: PublicKey, prepared: bytes, signature: bytes) 
     if not key._in_range(signature):
         raise SignatureError("blind RSA: signature's size or range")
     try:
+        # req: rfc9474/5 salt-of-the-variant
         key._openssl.verify(signature, prepared, variant._padding, _HASH)
+    # req: rfc9474/4.4 finalize-verifies
     except InvalidSignature:
         raise SignatureError("blind RSA: signature") from None
 
@@ -112,11 +115,14 @@ class PendingSignature(Step[_Blinded]):
         key = state.key
         try:
             if not key._in_range(blind_signature):
+                # req: rfc9474/4.4 size-check
                 raise DecodeError("blind signature", f"not {key.size} bytes of a number below the modulus")
             inverse = Integer.from_bytes(state.inverse.expose())
             signature = (Integer.from_bytes(blind_signature) * inverse % key._n).to_bytes(key.size)
         finally:
+            # req: privproc1/11 step-secrets-are-wiped
             state.inverse.wipe()
+        # req: rfc9578/6.3 client-verifies-signature
         verify(state.variant, key, state.prepared, signature)
         return signature
 
@@ -127,6 +133,7 @@ def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, Pen
     Raises :class:`DecodeError` when the message or the blinding factor isn't coprime with the modulus: then the key is
     no honest one, and a blinded message would show the issuer a factor in common.
     """
+    # req: rfc9474/4.2 uniform-blind
     factor = Integer.random_range(min_inclusive=1, max_exclusive=key._n)
     return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), factor)
 
@@ -141,6 +148,7 @@ def _derand_blind(
         # The product has an inverse exactly if both have one: one inversion, of a random number, tests both.
         both = (message * factor % n).inverse(n)
     except ValueError:
+        # req: rfc9474/4.2 coprime-or-error
         raise DecodeError("RSA public key", "has a factor in common with the message or the blind") from None
     blinded = message * pow(factor, key._e, n) % n
     inverse = Secret((both * message % n).to_bytes(key.size))
@@ -156,8 +164,10 @@ def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
     """
     key = op.public_key
     if not key._in_range(blinded):
+        # req: rfc9474/4.3 range-check
         raise DecodeError("blinded message", f"not {key.size} bytes of a number below the modulus")
     signature = op.apply(blinded)
     if not key._in_range(signature) or not hmac.compare_digest(key._power(signature), blinded):
+        # req: rfc9474/4.3 faults-are-not-released
         raise UsageError("RSA private operation: wrong result, not released")
     return signature

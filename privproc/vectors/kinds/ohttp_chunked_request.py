@@ -10,6 +10,7 @@ from privproc.secret import Secret
 from privproc.vectors.case import Case, raises
 
 
+# req: chunked08/6 empty-chunk-is-an-error
 def run(case: Case) -> None:
     kem = Kem(case["kem"])
     suites = tuple(Suite.from_ids(kem, *pair) for pair in case["suites"])
