@@ -57,6 +57,7 @@ def test_the_sdist_has_sources_tests_vectors_and_docs(built: tuple[Path, Path]) 
     with tarfile.open(built[1]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     alone = {"pyproject.toml", "README.md", "PKG-INFO", ".gitignore", *LICENSES}
+    alone |= {".github/SECURITY.md", ".github/CONTRIBUTING.md"}
     assert names == files("privproc", "tests", "vectors", "docs", ".ci") | alone
 
 
