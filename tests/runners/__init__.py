@@ -1,1 +1,1 @@
-"""Runners of kinds of vector files that need more than the package; the others are in ``privproc.vectors.kinds``."""
+"""Runners of kinds of vector files that need the tests' world; the others come with the package."""

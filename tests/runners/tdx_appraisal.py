@@ -5,9 +5,11 @@ The root is a fake one, given by its SHA-256: nothing here is vouched for by Int
 
 from __future__ import annotations
 
+import pytest
+
 from privproc.attestation.tdx import Collateral, Policy, Roots, VerifiedEvidence, appraise, verify_collateral
 from privproc.ledger import Logged
-from privproc.vectors.case import Case, raises
+from tests.vectorfile import Case
 
 
 def run(case: Case) -> None:
@@ -21,7 +23,7 @@ def run(case: Case) -> None:
         assert verified.binding == case.hex("binding")
         assert verified.not_after == case["not_after"]
         return
-    with raises(case.expect, match=reason) as raised:
+    with pytest.raises(case.expect, match=reason) as raised:
         _decide(case, policy)
     assert type(raised.value) is case.expect
 
