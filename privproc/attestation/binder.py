@@ -70,6 +70,7 @@ class Binding:
     announcement: bytes = field(repr=False)
 
     @property
+    # req: privproc1/2.5 binder-covers-session
     def pre(self) -> bytes:
         """``T("pre", ...)``, 48 bytes. Raises :class:`UsageError` for a field of the wrong size."""
         if not self.role or not self.leaf:
@@ -92,7 +93,6 @@ class Binding:
             raise UsageError("devices are counted in uint16")
         return hashlib.sha256(lp(b"privproc/1 dev") + lp(self.pre) + index.to_bytes(2, "big")).digest()
 
-    # req: privproc1/2.5 binder-covers-session
     def report_data(self, devices: Sequence[tuple[int, bytes]]) -> bytes:
         """The 64 bytes for the hardware report. ``devices``: type (uint16) and evidence of each device, in order."""
         if len(devices) > _MOST or not all(0 <= kind <= _MOST for kind, _ in devices):
