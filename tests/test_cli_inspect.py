@@ -15,11 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privproc import cose, keypackage, tokens
+from privproc.attestation.snp import Product
+from privproc.cli.inspect import names
 from privproc.cli.inspect.formats import FORMATS, Strength, describe, fitting
 from privproc.cli.main import main
 from privproc.errors import PeerError
 from privproc.ledger import Entry
 from privproc.secret import Secret
+from tests.world.amd import FakeAmd
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BY_NAME = {it.name: it for it in FORMATS}
@@ -321,6 +324,58 @@ def test_what_the_vectors_dont_hold(inspect: Any) -> None:
         rows, _ = describe(BY_NAME[kind], data, reveal=False)
         assert sum(size for _, size in leaves(rows)) == len(data)
     assert "token key id" in inspect(listed)[1]
+
+
+def der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    return bytes((tag, size)) + content if size < 128 else bytes((tag, 0x83)) + size.to_bytes(3, "big") + content
+
+
+def test_nesting_is_bounded(inspect: Any) -> None:
+    deep = b""
+    for _ in range(3000):
+        deep = der(0x30, deep)
+    status, out, _ = inspect(certificate_with("1.2.3", deep))
+    assert status == 0
+    assert "1.2.3" in out
+    pairs = b""
+    for _ in range(3000):
+        pairs = der(0x30, der(0x30, der(0x06, b"*") + (pairs or der(0x30, b""))))
+    assert inspect(certificate_with("1.2.840.113741.1.13.1", pairs))[0] == 0
+    for head in (b"\x81", b"\xa1\x01"):
+        status, out, _ = inspect((head * 3000 + b"\0").hex().encode(), "--as", "cose")
+        assert status == 1
+        assert "nested too deeply" in out
+
+
+def test_reports_of_a_known_product(inspect: Any) -> None:
+    for product, first in ((Product.TURIN, "FMC"), (Product.GENOA, "boot loader")):
+        report = FakeAmd.generate(product, 1_780_000_000).chip().report(measurement=bytes(48), report_data=bytes(64))
+        status, out, _ = inspect(report)
+        assert status == 0
+        assert f"({product.value})" in out
+        assert re.search(rf"reported TCB +{first} [0-9]+, .*SNP [0-9]+, microcode [0-9]+", out)
+
+
+def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert inspect(b"-----BEGIN X-----\n!\n-----END X-----\n", "--from", "pem")[0] == 1
+    monkeypatch.setattr("privproc.cli.source.MAX_INPUT", 4)
+    assert inspect(b"12345")[0] == 1
+    monkeypatch.undo()
+    assert names.time(10**20) == ""
+    assert names.time(1_800_000_000) == "2027-01-15 08:00:00Z"
+    message = next(unhex(case["encoded"]) for case in cases("privproc1_message") if case["type"] == "Continue")
+    assert inspect(message + b"\0", "--as", "sealed-request")[0] == 1
+    sealed = unhex(cases("privproc1_run")[0]["request"]["sealed"])
+    assert "1 trailing bytes" in inspect(sealed + b"\0", "--as", "sealed-request")[1]
+    answer = next(data for kind, data in CORPUS if kind == "sealed-answer")
+    assert "1 trailing bytes" in inspect(answer + b"\0", "--as", "sealed-answer")[1]
+    proof = cases("ledger")[0]["proof"].encode()
+    other = re.sub(rb"extra [^\n]+", b"extra " + base64.b64encode(b"another's"), proof)
+    assert b"another's".hex() in inspect(other)[1]
+    assert "extra data" not in inspect(re.sub(rb"extra [^\n]+\n", b"", proof))[1]
+    escaped = b'{"issuer-request-uri": "https:\\/\\/issuer.example", "token-keys": []}'
+    assert "https://issuer.example" in inspect(escaped)[1]
 
 
 def test_several_files_and_missing_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

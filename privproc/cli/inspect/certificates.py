@@ -80,6 +80,7 @@ _TEXTS = {0x0C, 0x13, 0x14, 0x16}  # UTF8String, PrintableString, T61String, IA5
 _SET = 0x31
 _BOOLEAN, _ENUMERATED = 0x01, 0x0A
 _CLASS = 0xC0
+_MAX_DEPTH = 8
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
 
 
@@ -239,10 +240,10 @@ def _wrapped(describe: Describe) -> Describe:
     return described
 
 
-def _shown(element: Element) -> str:
+def _shown(element: Element, depth: int = 0) -> str:
     tag, content = element.tag, element.content
-    if tag in {SEQUENCE, _SET}:
-        return ", ".join(map(_shown, element.children())) or "empty"
+    if tag in {SEQUENCE, _SET} and depth < _MAX_DEPTH:
+        return ", ".join(_shown(child, depth + 1) for child in element.children()) or "empty"
     if tag & _CLASS:
         return f"[{tag & 0x1F}] {printed(content) if content.isascii() else content.hex()}"
     return _SHOWN.get(tag, bytes.hex)(content)

@@ -25,6 +25,7 @@ Meaning: TypeAlias = Callable[[int], str]
 Describe: TypeAlias = "Callable[[Walk], None]"
 """Walks over one format; raises :class:`DecodeError` or another :class:`PeerError` where it can't go on."""
 
+_MAX_DEPTH = 64  # parts in one another; a directory in a published package has 17
 _PRINTABLE = frozenset(string.printable.encode()) - frozenset(b"\t\n\r\x0b\x0c")
 
 
@@ -81,10 +82,11 @@ class Walk:
     ``reveal``: whether what somebody could spend, or what a user says, is shown and not only its digest.
     """
 
-    __slots__ = ("_data", "_pos", "end", "reveal", "rows", "what")
+    __slots__ = ("_data", "_depth", "_pos", "end", "reveal", "rows", "what")
 
     def __init__(self, data: bytes, what: str, *, reveal: bool = False, start: int = 0, end: int | None = None) -> None:
         self._data = data
+        self._depth = 0
         self._pos = min(start, len(data))
         self.end = len(data) if end is None else end
         self.what = what
@@ -200,6 +202,7 @@ class Walk:
         """Go on with the first description that reads exactly what is left; whether there was one."""
         for describe in candidates:
             trial = Walk(self._data, self.what, start=self._pos, end=self.end)
+            trial._depth = self._depth
             try:
                 describe(trial)
             except PeerError:
@@ -218,8 +221,11 @@ class Walk:
         start = self._pos
         if size is not None and size > self.left:
             raise self.fail(f"{size} bytes wanted, {self.left} left")
+        if self._depth == _MAX_DEPTH:
+            raise self.fail("nested too deeply")
         end = self.end if size is None else start + size
         inner = Walk(self._data, self.what, reveal=self.reveal, start=start, end=end)
+        inner._depth = self._depth + 1
         row = Row(name, start, None, said, None, inner.rows)
         self.rows.append(row)
         try:
