@@ -48,7 +48,7 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.secret import Secret
-from privproc.vectors.kinds.blindrsa import BACKENDS, private_numbers
+from privproc.vectors._kinds.blindrsa import BACKENDS, private_numbers
 from tests.codec import check_codec, check_contract
 
 ISSUER = PrivateKey.generate()

@@ -34,7 +34,7 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.ratls import Group, Input, State, client, openssl
-from privproc.vectors.kinds.tls_exporter import expand_label, exporter
+from privproc.vectors._kinds.tls_exporter import expand_label, exporter
 from tests.codec import check_codec, check_contract
 
 AT = 1_800_000_000

@@ -52,7 +52,7 @@ from privproc.tokens import (
 )
 from privproc.tokens.issuance import _derand_request
 from privproc.tokens.kinds import KINDS, kind_of
-from privproc.vectors.kinds.tokens_voprf import SUITES
+from privproc.vectors._kinds.tokens_voprf import SUITES
 from privproc.wire import Reader, encode_varint
 from tests.codec import check_codec, check_contract
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from privproc import voprf
 from privproc.errors import DecodeError, LimitError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
-from privproc.vectors.kinds.voprf import PORTABLE, SODIUM, SUITES
+from privproc.vectors._kinds.voprf import PORTABLE, SODIUM, SUITES
 from privproc.voprf import dleq, field, keys, protocol, sodium
 from privproc.voprf import suite as suites
 from privproc.voprf.group import IntegerScalars

@@ -2,3 +2,5 @@
 
 It alone of the package touches files, standard streams and the clock, and nothing of the package imports it.
 """
+
+__all__: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import binascii
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from privproc.errors import LimitError
@@ -31,7 +31,7 @@ class Reading:
     """Bytes, and the encoding that they were in; ``label``: what a PEM block says that it is."""
 
     encoding: str
-    data: bytes
+    data: bytes = field(repr=False)
     label: str = ""
 
 

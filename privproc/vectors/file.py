@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from privproc.errors import DecodeError, UnsupportedError
-from privproc.vectors import kinds
+from privproc.vectors import _kinds
 from privproc.vectors.case import Case
 
 __all__ = ["HEAD", "KINDS", "SCHEMA", "digest", "load", "run"]
 
 SCHEMA: Final = "privproc-vectors/1"
 HEAD: Final = frozenset({"schema", "kind", "specification", "section", "source", "notes", "sha256", "cases"})
-KINDS: Final = frozenset(module.name.replace("_", "-") for module in pkgutil.iter_modules(kinds.__path__))
+KINDS: Final = frozenset(module.name.replace("_", "-") for module in pkgutil.iter_modules(_kinds.__path__))
 """The kinds of files that can be run."""
 
 
@@ -54,6 +54,6 @@ def run(kind: str, data: Mapping[str, Any]) -> None:
     if kind not in KINDS:
         raise UnsupportedError(f"vector file of kind {kind!r}")
     case = Case(data)
-    importlib.import_module(f"privproc.vectors.kinds.{kind.replace('-', '_')}").run(case)
+    importlib.import_module(f"privproc.vectors._kinds.{kind.replace('-', '_')}").run(case)
     unread = sorted(case.unread())
     assert not unread, f"fields that nothing consumed: {unread}"

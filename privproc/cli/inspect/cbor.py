@@ -142,8 +142,7 @@ def cose_message(walk: Walk) -> None:
 
 def _content(walk: Walk) -> None:
     """What is known of a package's content; opaque if it is another purpose's."""
-    if not walk.attempt(directory_contents, signers, _configs):
-        walk.opaque("content")
+    walk.first_that_reads(directory_contents, signers, _configs)
 
 
 def _configs(walk: Walk) -> None:

@@ -225,8 +225,7 @@ def _value(walk: Walk, oid: str) -> None:
         known = ()
     else:
         known = (lambda inner: _leaf(inner, "value", _shown),)
-    if not walk.attempt(*known):
-        walk.opaque("bytes")
+    walk.first_that_reads(*known)
 
 
 def _wrapped(describe: Describe) -> Describe:

@@ -36,8 +36,7 @@ def _lp(walk: Walk, name: str, describe: Describe | None = None, width: int = 4)
         walk.opaque(name, size)
         return
     with walk.part(name, size) as inner:
-        if not inner.attempt(describe):
-            inner.opaque("bytes", said="(cannot be read)")
+        inner.first_that_reads(describe)
 
 
 def _suite(walk: Walk) -> int:

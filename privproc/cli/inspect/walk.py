@@ -198,8 +198,8 @@ class Walk:
         if inner.left:
             inner.hidden("not read")
 
-    def attempt(self, *candidates: Describe) -> bool:
-        """Go on with the first description that reads exactly what is left; whether there was one."""
+    def first_that_reads(self, *candidates: Describe) -> None:
+        """Go on with the first description that reads exactly what is left; if none does, show bytes."""
         for describe in candidates:
             trial = Walk(self._data, self.what, start=self._pos, end=self.end)
             trial._depth = self._depth
@@ -209,8 +209,8 @@ class Walk:
                 continue
             if not trial.left:
                 describe(self)
-                return True
-        return False
+                return
+        self.opaque("bytes")
 
     @contextmanager
     def part(self, name: str, size: int | None = None, said: str = "") -> Iterator[Walk]:

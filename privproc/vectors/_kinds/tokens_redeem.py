@@ -5,8 +5,8 @@ from __future__ import annotations
 from privproc import trust, voprf
 from privproc.secret import Secret
 from privproc.tokens import BLIND_RSA, Origin, PrivateTokenKey, Token, TokenChallenge, TokenKey
+from privproc.vectors._kinds.tokens_voprf import SUITES
 from privproc.vectors.case import Case, raises
-from privproc.vectors.kinds.tokens_voprf import SUITES
 
 
 def run(case: Case) -> None:

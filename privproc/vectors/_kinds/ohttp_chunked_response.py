@@ -7,8 +7,8 @@ from privproc.hpke import PrivateKey, Suite
 from privproc.keyconfig import KeyConfig, KeyConfigs, select
 from privproc.ohttp.client import _derand_begin_chunked
 from privproc.secret import Secret
+from privproc.vectors._kinds.ohttp_chunked_request import note
 from privproc.vectors.case import Case, raises
-from privproc.vectors.kinds.ohttp_chunked_request import note
 
 
 def run(case: Case) -> None:

@@ -21,16 +21,16 @@ from privproc.secret import Secret
 from privproc.session import SUITES, Contents, ContinueRequest, OpenRequest
 from privproc.session.messages import Continue, Continued, Offer, Opened
 from privproc.tokens import MemoryStore
-from privproc.vectors import straight
-from privproc.vectors.case import Case
-from privproc.vectors.kinds import (
+from privproc.vectors import _straight as straight
+from privproc.vectors._kinds import (
     privproc1_answer,
     privproc1_gateway,
     privproc1_possession,
     privproc1_request,
     privproc1_transcript,
 )
-from privproc.vectors.straight import lp, u
+from privproc.vectors._straight import lp, u
+from privproc.vectors.case import Case
 
 PARTS = {
     "transcript": privproc1_transcript,

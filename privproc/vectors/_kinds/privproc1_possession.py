@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from privproc.secret import Secret
 from privproc.tokens import ProofKey, verify_possession
+from privproc.vectors._straight import ed25519, lp, sha256, u
 from privproc.vectors.case import Case
-from privproc.vectors.straight import ed25519, lp, sha256, u
 
 
 def run(case: Case) -> None:

@@ -9,8 +9,8 @@ from privproc.cose import Sign1
 from privproc.secret import Secret
 from privproc.session import transcript
 from privproc.tagged import tagged_hash
+from privproc.vectors._straight import lp, sha256, sha384, t, u
 from privproc.vectors.case import Case
-from privproc.vectors.straight import lp, sha256, sha384, t, u
 
 
 def run(case: Case) -> None:

@@ -6,9 +6,9 @@ from privproc import voprf
 from privproc.secret import Secret
 from privproc.tokens import AmortizedRequest, Issuer, IssuerKey, Origin, PrivateTokenKey, TokenKey, issue_batch
 from privproc.tokens.amortized import _derand_request_batch
+from privproc.vectors._kinds.tokens_voprf import SUITES, challenge_of, pinned, proof_nonce
+from privproc.vectors._kinds.voprf import hexes
 from privproc.vectors.case import Case, raises
-from privproc.vectors.kinds.tokens_voprf import SUITES, challenge_of, pinned, proof_nonce
-from privproc.vectors.kinds.voprf import hexes
 
 
 def run(case: Case) -> None:

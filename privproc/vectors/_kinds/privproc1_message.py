@@ -11,8 +11,8 @@ from privproc.ledger.merkle import leaf_hash
 from privproc.responsekey import Announcement
 from privproc.session import Published
 from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
+from privproc.vectors._straight import lp, sha256, t, u
 from privproc.vectors.case import Case, raises
-from privproc.vectors.straight import lp, sha256, t, u
 
 TYPES: dict[str, Any] = {
     kind.__name__: kind for kind in (Open, Forward, Offer, Opened, Continue, Continued, Published, Announcement, Entry)

@@ -16,8 +16,8 @@ from privproc.tokens import (
     request_generic_batch,
 )
 from privproc.tokens.issuance import _derand_request
+from privproc.vectors._kinds.tokens_voprf import SUITES, challenge_of, pinned
 from privproc.vectors.case import Case, raises
-from privproc.vectors.kinds.tokens_voprf import SUITES, challenge_of, pinned
 
 FIELDS = {"type", "skS", "pkS", "token_challenge", "nonce", "blind", "token"}
 

@@ -6,8 +6,8 @@ from contextlib import nullcontext
 
 from privproc import voprf
 from privproc.secret import Secret
+from privproc.vectors._kinds.voprf import SUITES, hexes
 from privproc.vectors.case import Case, raises
-from privproc.vectors.kinds.voprf import SUITES, hexes
 
 
 def run(case: Case) -> None:

@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from privproc import hpke
 from privproc.responsekey import Context, OneTimeKey, open_request, request
 from privproc.secret import Secret
-from privproc.vectors import straight
+from privproc.vectors import _straight as straight
+from privproc.vectors._straight import expand, extract, lp, sha384, t, u
 from privproc.vectors.case import Case, raises
-from privproc.vectors.straight import expand, extract, lp, sha384, t, u
 
 
 def run(case: Case) -> None:

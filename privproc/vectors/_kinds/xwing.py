@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from privproc.hpke import Kem, PrivateKey, PublicKey, decap
 from privproc.hpke.kem import ALGORITHMS
 from privproc.secret import Secret
+from privproc.vectors._kinds.hpke_context import encapsulated
 from privproc.vectors.case import Case
-from privproc.vectors.kinds.hpke_context import encapsulated
 
 
 def run(case: Case) -> None:

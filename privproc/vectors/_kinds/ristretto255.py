@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+from privproc.vectors._kinds.voprf import SUITES
 from privproc.vectors.case import Case, raises
-from privproc.vectors.kinds.voprf import SUITES
 from privproc.voprf.ristretto import IDENTITY
 
 
