@@ -165,7 +165,6 @@ def test_finish_once() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", bytes(256), bytes(257), b"\xff" * 256])
-# req: rfc9474/4.4 size-check
 def test_a_failure_spends_and_wipes(answer: bytes) -> None:
     blinded, pending = blind(ZERO, KEY, b"message")
     inverse = pending._state[0].inverse

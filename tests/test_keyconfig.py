@@ -196,6 +196,7 @@ class TestList:
             KeyConfigs(())
 
     @pytest.mark.parametrize("other", [config(1, suites=[CHACHA]).encode(), b"\1\x99\x99" + bytes(20)])
+    # req: rfc9458/3.2 malformed-list-is-refused-whole
     def test_duplicate_id(self, other):
         with pytest.raises(DecodeError, match="occurs twice"):
             KeyConfigs.decode(prefixed(config(1).encode(), other))

@@ -21,6 +21,7 @@ class Recorded:
         return self.result
 
 
+# req: rfc9474/4.4 size-check
 def run(case: Case) -> None:
     operation = OPERATIONS[case["operation"]]
     with raises(case.expect) if case.expect else nullcontext() as caught:
