@@ -493,7 +493,6 @@ def test_small_skew_is_allowed(world: Ledger) -> None:
     assert check(world, at=T - SKEW).not_after == T + DAY
 
 
-# req: privproc1/7.5 witness-quorum
 def test_every_threshold_and_its_age(world: Ledger) -> None:
     text = world.head().encode()
     times = (T - 500, T - 100, T + 20)
@@ -505,6 +504,7 @@ def test_every_threshold_and_its_age(world: Ledger) -> None:
         assert check(world, data, log=world.policy(threshold)).not_after == time + DAY
 
 
+# req: privproc1/7.5 witness-quorum
 def test_a_witness_counts_once_and_by_its_newest_time(world: Ledger) -> None:
     text = world.head().encode()
     first = world.witnesses[0]
