@@ -105,7 +105,6 @@ class TestSingleShot:
         assert response == Response(200, ((b"content-type", b"message/ohttp-res"),), response.content)
         assert attempt.finish(response) == ANSWER
 
-    # req: rfc9458/5 media-types
     def test_media_types_are_compared_as_media_types(self):
         """Not byte by byte, as privacy-gateway-server-go does."""
         posted, attempt = sent()
@@ -424,6 +423,7 @@ class TestRelay:
         ],
     )
     # req: rfc9458/5 posted
+    # req: rfc9458/5 media-types
     def test_refused_requests(self, change, error):
         with pytest.raises(error):
             self.RELAY.request(replace(RELAY.post(Mode.SINGLE, b"sealed"), **change))
