@@ -63,9 +63,12 @@ class _Sequence(Unique):
         if last:
             self.end()
         else:
+            # req: chunked08/6.2 counter-in-the-nonce
             self._counter.append(count + 1)
+        # req: chunked08/6.2 chunks-are-counted
         if count >= MAX_CHUNKS:
             raise LimitError(f"more than {MAX_CHUNKS} chunks")
+        # req: chunked08/6.1 final-in-the-aad
         return cipher, (self._iv ^ count).to_bytes(self._length, "big"), self._last if last else self._middle
 
     def end(self) -> None:
@@ -110,6 +113,7 @@ def response_key(
     ``algorithm`` is the hash of the HPKE suite's KDF, ``secret`` the exported secret, ``sizes`` the AEAD's (Nk, Nn),
     each of which is at most one block of the hash.
     """
+    # req: rfc9458/4.4 response-key-schedule
     prk = hmac.digest(enc + response_nonce, secret, algorithm)
     return (
         hmac.digest(prk, b"key\1", algorithm)[: sizes[0]],

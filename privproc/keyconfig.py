@@ -90,6 +90,7 @@ class KeyConfig:
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
+        # req: rfc9458/3.1 configuration-layout
         key_id, kem_id = reader.u8(), reader.u16()
         if kem_id not in KEMS:
             raise UnsupportedError(f"KEM {kem_id:#06x}")
@@ -163,9 +164,11 @@ class KeyConfigs:
     def _read(cls, reader: Reader) -> Self:
         entries: dict[int, KeyConfig | Skipped] = {}
         while reader.left or not entries:
+            # req: rfc9458/3.2 list-is-length-prefixed
             encoded = reader.vector(2, at_least=LEAST)
             entry = _entry(encoded)
             if entry.key_id in entries:
+                # req: rfc9458/3.2 malformed-list-is-refused-whole
                 raise reader.fail("a key identifier occurs twice")
             entries[entry.key_id] = entry
         return cls(tuple(entries.values()))
@@ -182,6 +185,7 @@ def _entry(encoded: bytes) -> KeyConfig | Skipped:
     try:
         return KeyConfig.decode(encoded)
     except UnsupportedError:
+        # req: rfc9458/3.2 unknown-kem-is-skipped
         return Skipped(encoded[0], int.from_bytes(encoded[1:3], "big"), encoded[3:])
 
 

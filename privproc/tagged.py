@@ -19,6 +19,7 @@ def lp(field: bytes) -> bytes:
     return len(field).to_bytes(4, "big") + field
 
 
+# req: privproc1/1 injective-hash
 def tagged_hash(label: str, *fields: bytes) -> bytes:
     """``T(label, fields...)``: SHA-384 (48 bytes) over label, count, and each field with its length."""
     parts = [_head(label, len(fields))]

@@ -249,6 +249,7 @@ def test_refused(check: str, scene: Scene, error: type[Exception], reason: str) 
 
 
 @pytest.mark.parametrize(("check", "scene", "error", "reason"), CASES)
+# req: privproc1/4.8 binding-equals
 def test_only_that_check_refuses(
     check: str, scene: Scene, error: type[Exception], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

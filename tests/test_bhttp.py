@@ -164,6 +164,7 @@ framings = st.sampled_from(Framing)
 
 class TestRoundTrip:
     @given(messages, framings, st.integers(0, 70))
+    # req: rfc9292/3.1 known-lengths
     def test_both_directions(self, message, framing, padding):
         encoded = encode(message, framing)
         assert encoded == wire(message, framing)[0]
@@ -173,6 +174,7 @@ class TestRoundTrip:
         assert decode(padded, message) == message
 
     @given(messages, framings, st.sampled_from([1, 2, 4, 8]), st.integers(1, 50))
+    # req: rfc9292/3.2 indeterminate-sections-end-with-zero
     def test_any_integer_width_and_chunking(self, message, framing, width, chunk):
         assert decode(wire(message, framing, width=width, chunk=chunk)[0], message) == message
 
@@ -231,6 +233,7 @@ def outcome(pieces, like):
 class TestTruncation:
     @pytest.mark.parametrize("message", [PLAIN, RICH, Response(204), ANSWER])
     @pytest.mark.parametrize("framing", Framing)
+    # req: rfc9292/3.8 truncation-of-empty-parts
     def test_every_prefix(self, message, framing):
         """Empty from there on where a section may be left out; refused everywhere else."""
         encoded, (headers, content, trailers, end) = wire(message, framing, chunk=7)
@@ -253,6 +256,7 @@ class TestTruncation:
 
     @pytest.mark.parametrize("message", [RICH, ANSWER])
     @pytest.mark.parametrize("framing", Framing)
+    # req: rfc9292/3.8 padding-is-zero
     def test_padding(self, message, framing):
         encoded = encode(message, framing)
         for byte in (1, 0x40, 0xFF):
@@ -287,6 +291,7 @@ class TestLife:
             with pytest.raises(DecodeError, match="truncated"):
                 decoder.end_of_data()
 
+    # req: rfc9292/4 invalid-is-not-processed
     def test_an_error_stays(self):
         decoder = RequestDecoder()
         for call in (lambda: decoder.receive_data(b"\x09"), lambda: decoder.receive_data(b"\0"), decoder.end_of_data):
@@ -301,6 +306,7 @@ class TestLife:
             decoder.receive_data(b"\0")
 
     @pytest.mark.parametrize("framing", Framing)
+    # req: rfc9292/3.3 framing-indicator
     def test_a_request_is_no_response(self, framing):
         with pytest.raises(DecodeError, match="framing"):
             decode_response(encode(RICH, framing))
@@ -423,6 +429,7 @@ def refused(message) -> None:
 
 class TestRules:
     @pytest.mark.parametrize("bad", BAD_FIELDS.values(), ids=BAD_FIELDS)
+    # req: rfc9292/3.6 field-names
     def test_bad_fields(self, bad):
         if bad == ((b"", b"x"),):  # an empty name ends a section of indeterminate length
             with pytest.raises(DecodeError, match="lower-case token"):
@@ -461,6 +468,7 @@ class TestRules:
 
         assert valid(fields) == all(valid((field,)) for field in fields)
 
+    # req: rfc9292/3.6 pseudo-fields-first
     def test_pseudo_fields_before_fields_but_not_in_trailers(self):
         kept = ((b":a", b"1"), (b":b", b"2"), (b"c", b"3"))
         message = replace(PLAIN, fields=kept)
@@ -468,6 +476,7 @@ class TestRules:
         refused(replace(PLAIN, trailers=kept[:1]))
 
     @pytest.mark.parametrize("bad", BAD_REQUESTS.values(), ids=BAD_REQUESTS)
+    # req: rfc9292/3.4 control-data-rules
     def test_bad_requests(self, bad):
         refused(bad)
 
@@ -484,9 +493,11 @@ class TestRules:
             decode_request(encode(PLAIN)[:-5] + b"\x03/\xc3\xa4")
 
     @pytest.mark.parametrize("status", [0, 99, 600, 1 << 40])
+    # req: rfc9292/3.5 final-status
     def test_status(self, status):
         refused(replace(ANSWER, status=status))
 
+    # req: rfc9292/3.5.1 informational-responses
     def test_informational_status(self):
         for status in (100, 101, 199):
             message = replace(ANSWER, informational=(Informational(status),))
@@ -522,6 +533,7 @@ class TestLimits:
             with pytest.raises(LimitError):
                 decode(encoded, message, self.LIMITS)
 
+    # req: rfc9292/8 large-messages-are-bounded
     def test_at_and_over(self):
         base = Request("GET", "a", "", "/")
         fits = (b"aaaaaaaaa", b"vvvvvvvvv")  # 20 bytes with both lengths
@@ -631,6 +643,7 @@ class TestContract:
             check_contract(decode_response, raw)
 
     @given(messages, framings, st.data())
+    # req: rfc9292/3.6 field-values
     def test_mutations(self, message, framing, data):
         encoded = bytearray(encode(message, framing))
         for _ in range(data.draw(st.integers(1, 4))):

@@ -181,6 +181,7 @@ def test_what_a_decoder_gives_survives_http1(host, authority, fields, content):
     assert (back.authority, back.path, back.content) == (authority, "/", content)
 
 
+# req: rfc9292/3.6 no-control-data-as-fields
 def test_pseudo_fields_stay_behind():
     assert to_http1(Request("GET", "https", "a", "/", ((b":protocol", b"x"),))).fields == ((b"host", b"a"),)
 

@@ -84,6 +84,7 @@ OTHER: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", [item.name for item in fields(Binding)])
+# req: privproc1/2.5 binder-covers-session
 def test_every_field_counts(name: str) -> None:
     """Reflection (direction), another session (exporter, th1), a relay (leaf, peer), role confusion, replay, keys."""
     other = replace(BINDING, **{name: OTHER[name]})

@@ -52,8 +52,8 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.secret import Secret
+from privproc.vectors._kinds.blindrsa import BACKENDS, BLINDINGS, OPENSSL, private_numbers
 from tests.codec import check_codec, check_contract
-from tests.runners.blindrsa import BACKENDS, BLINDINGS, OPENSSL, private_numbers
 
 ISSUER = PrivateKey.generate()
 KEY = ISSUER.public_key
@@ -104,6 +104,7 @@ def test_round_trip(variant: Variant, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+# req: rfc9474/4.1 randomized-prefix
 def test_prepare(variant: Variant) -> None:
     first, second = prepare(variant, b"message"), prepare(variant, b"message")
     assert variant.randomized == ("Randomized" in variant.label) == (first != second)
@@ -125,6 +126,7 @@ def test_only_psszero_deterministic_repeats_a_signature() -> None:
 
 
 @on_each_blinding
+# req: rfc9474/4.2 uniform-blind
 def test_blinding_is_fresh() -> None:
     blinded = {blind(ZERO, KEY, b"message")[0] for _ in range(8)}
     assert len(blinded) == 8
@@ -192,6 +194,7 @@ def test_a_failure_spends_and_wipes(answer: bytes) -> None:
 
 
 @on_each_blinding
+# req: privproc1/11 step-secrets-are-wiped
 def test_success_wipes() -> None:
     blinded, pending = blind(ZERO, KEY, b"message")
     inverse = pending._state[0].inverse
@@ -208,6 +211,7 @@ def test_pending_is_not_copied(take) -> None:
 
 
 @on_each_blinding
+# req: rfc9474/4.4 finalize-verifies
 def test_answer_to_another_request() -> None:
     (_, pending), (other, _) = blind(ZERO, KEY, b"message"), blind(ZERO, KEY, b"message")
     with pytest.raises(SignatureError):
@@ -227,6 +231,7 @@ def test_answer_under_another_key() -> None:
 # Verifying
 
 
+# req: rfc9474/5 salt-of-the-variant
 def test_verify_refuses_other_things() -> None:
     signature = issue(SALTED, b"message")
     for variant, prepared in ((ZERO, b"message"), (SALTED, b"massage"), (SALTED, b"")):
@@ -259,6 +264,7 @@ SIGNATURE = issue(ZERO, b"message")
 # Signing
 
 
+# req: rfc9474/4.3 range-check
 def test_blind_sign_checks_the_range() -> None:
     for bad in (b"", bytes(255), bytes(257), KEY.n.to_bytes(256), b"\xff" * 256):
         with pytest.raises(DecodeError):
@@ -280,6 +286,7 @@ def test_blind_sign_contract(data: bytes) -> None:
         lambda data: (KEY.n - int.from_bytes(data)).to_bytes(256),
     ],
 )
+# req: rfc9474/4.3 faults-are-not-released
 def test_a_wrong_result_is_not_released(change) -> None:
     blinded, _ = blind(ZERO, KEY, b"message")
     with pytest.raises(UsageError, match="not released"):
@@ -411,6 +418,7 @@ def test_public_key_is_a_value() -> None:
 
 @on_each_blinding
 @pytest.mark.parametrize(("message", "factor"), [(b"", 3), (b"", 0)])
+# req: rfc9474/4.2 coprime-or-error
 def test_factor_in_common(message: bytes, factor: int) -> None:
     modulus = 3 * ((1 << 2047) // 3 | 1)
     while math.gcd(int.from_bytes(emsa_pss.encode(message, 2047, b"")), modulus) != 1:

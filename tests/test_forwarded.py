@@ -30,7 +30,7 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.ratls import Identity, mutual
-from tests.straight import lp, sha256, sha384, t, u
+from privproc.vectors._straight import lp, sha256, sha384, t, u
 from tests.test_attestation import AT
 from tests.test_mutual import CLIENT, FRONT, FRONT_ID, GROUP, MODEL, MODEL_ID, SERVER, appraise, report
 from tests.world.removed import removed

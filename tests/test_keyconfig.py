@@ -80,6 +80,7 @@ class TestConfig:
         check_contract(KeyConfig.decode, data)
         check_contract(KeyConfig.decode, b"\1\0\x20" + data)
 
+    # req: rfc9458/3.1 configuration-layout
     def test_layout(self):
         key = private(Kem.X25519_SHA256).public_key.encode()
         encoded = config(7, suites=[AES, CHACHA]).encode()
@@ -133,6 +134,7 @@ class TestList:
         assert KeyConfigs.decode(value.encode()) == value
         assert {*value.configs, *value.skipped} == {*value.entries}
 
+    # req: rfc9458/3.2 list-is-length-prefixed
     def test_codec(self):
         check_codec(KeyConfigs.decode, KeyConfigs((config(),)).encode(), reencode=KeyConfigs.encode)
 
@@ -154,6 +156,7 @@ class TestList:
         check_contract(KeyConfigs.decode, bytes(broken))
         check_contract(KeyConfigs.decode, data.draw(st.binary(max_size=60)))
 
+    # req: rfc9458/3.2 unknown-kem-is-skipped
     def test_unknown_kem_is_skipped_and_reported(self):
         unknown = b"\7\x99\x99" + bytes(20)
         decoded = KeyConfigs.decode(prefixed(unknown, config().encode()))
@@ -180,6 +183,7 @@ class TestList:
 
     @pytest.mark.parametrize("broken", [config().encode() + b"\0", config().encode()[:-1], config().encode()[:-4]])
     @pytest.mark.parametrize("first", [True, False])
+    # req: rfc9458/3.2 malformed-list-is-refused-whole
     def test_one_malformed_config_refuses_the_list(self, broken, first):
         good = config(2).encode()
         with pytest.raises(DecodeError):
@@ -192,6 +196,7 @@ class TestList:
             KeyConfigs(())
 
     @pytest.mark.parametrize("other", [config(1, suites=[CHACHA]).encode(), b"\1\x99\x99" + bytes(20)])
+    # req: rfc9458/3.2 malformed-list-is-refused-whole
     def test_duplicate_id(self, other):
         with pytest.raises(DecodeError, match="occurs twice"):
             KeyConfigs.decode(prefixed(config(1).encode(), other))

@@ -160,6 +160,7 @@ def test_a_package_counts_from_one_epoch_ahead_to_its_end() -> None:
             check(sealed(), at=at)
 
 
+# req: privproc1/7.2 window-of-the-epoch
 def test_the_window_is_the_epochs() -> None:
     start, end = GRID.start(5), GRID.start(6)
     for window in ((start + 1, end), (start, end - 1), (start, end + 1), (start + 1, end + 1), (0, 1 << 47)):
@@ -167,6 +168,7 @@ def test_the_window_is_the_epochs() -> None:
             check(seal(Package("gateway", 5, *window, b"", b""), SIGNER))
 
 
+# req: privproc1/7.1 exact-header
 def test_the_header_is_exactly_this() -> None:
     payload, kid = package().encode(), SIGNER.public.kid
     for headers, error in (
@@ -232,6 +234,7 @@ def test_threshold_and_names() -> None:
         )
 
 
+# req: privproc1/7.3 split-view-is-an-error
 def test_split_view_whatever_the_count() -> None:
     one, two = sealed(), sealed(content=b"other")
     with pytest.raises(UntrustedError, match="two packages"):
@@ -333,6 +336,7 @@ PUBLISHED = {epoch: sealed(epoch) for epoch in (4, 5, 6)}
 TAKEOVER = Signers((Term(SIGNER.public, 0, 6), Term(OTHER.public, 7, LAST_EPOCH)))
 
 
+# req: privproc1/7.8 signer-of-the-epoch
 def test_each_epoch_has_one_signer() -> None:
     assert check(sealed(6), signers=TAKEOVER, at=GRID.start(6))
     assert check(sealed(7, OTHER), signers=TAKEOVER, at=GRID.start(6))

@@ -448,6 +448,8 @@ def test_logged(world: Ledger) -> None:
     ],
     ids=str,
 )
+# req: privproc1/4.8 logged-measurement
+# req: privproc1/7.7 no-rollback
 def test_what_is_expected_holds(world: Ledger, expected, error) -> None:
     with pytest.raises(error) as caught:
         check(world, **expected)
@@ -502,6 +504,7 @@ def test_every_threshold_and_its_age(world: Ledger) -> None:
         assert check(world, data, log=world.policy(threshold)).not_after == time + DAY
 
 
+# req: privproc1/7.5 witness-quorum
 def test_a_witness_counts_once_and_by_its_newest_time(world: Ledger) -> None:
     text = world.head().encode()
     first = world.witnesses[0]

@@ -30,8 +30,8 @@ from privproc.errors import (
 )
 from privproc.ratls import Identity, mutual
 from privproc.ratls.authenticator import Authenticators
+from privproc.vectors._straight import lp
 from tests import authenticators as ea
-from tests.straight import lp
 from tests.test_attestation import AT, MEASUREMENT, logged
 from tests.test_ratls import received
 from tests.world import mutual as by_hand

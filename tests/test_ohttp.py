@@ -144,6 +144,7 @@ class TestExchange:
         )
         assert responder.until == TO
 
+    # req: rfc9458/4.6 other-formats-other-labels
     def test_the_responses_secret_isnt_handed_out(self):
         out = outgoing()
         for size in (16, 32):
@@ -153,12 +154,14 @@ class TestExchange:
         with pytest.raises(UsageError):
             responder.export(b"message/bhttp response", 16)
 
+    # req: rfc9458/4.4 response-nonce-is-random
     def test_every_exchange_is_fresh(self):
         assert len({outgoing().enc for _ in range(4)}) == 4
         wire, _, responder = exchange()
         _, again = gateway().open(wire, at=AT)
         assert responder.seal(b"same")[:16] != again.seal(b"same")[:16]
 
+    # req: rfc9458/6.1 authentic-configuration
     def test_trust_ends(self):
         selection = trust.pin(chosen(), b"list", not_before=FROM, not_after=TO)
         for at in (FROM - 1, TO):
@@ -184,6 +187,7 @@ class TestExchange:
 
 
 class TestSteps:
+    # req: rfc9458/6.1 fresh-context
     def test_outgoing_is_left_once(self):
         out = outgoing()
         out.seal(b"")
@@ -247,6 +251,7 @@ class TestGatewayRefuses:
             gateway().open(wire + b"\0", at=AT)
 
     @given(st.integers(0, 7 + 32 + 24 - 1), st.integers(1, 255))
+    # req: rfc9458/4.3 open-failure-is-an-error
     def test_every_changed_byte(self, index, change):
         wire = bytearray(exchange()[0])
         wire[index] ^= change
@@ -260,6 +265,8 @@ class TestGatewayRefuses:
         for start in (b"", self.header(), self.header(8, 0x10), self.header(9, 0x647A)):
             check_contract(functools.partial(gateway(ONE, *PER_KEM).open, at=AT), start + data)
 
+    # req: rfc9458/4.3 unknown-key-is-an-error
+    # req: rfc9458/4.3 unoffered-suite-is-an-error
     def test_unknown_key_and_suite(self):
         body = bytes(100)
         few = Gateway(KeyRing([GatewayKey(7, private(ONE.kem), (ONE,), FROM, TO)]), max_request=1000)
@@ -334,6 +341,7 @@ class TestKeyOnDemand:
         with pytest.raises(SpentError):
             received.open(gateway_key(), at=AT)
 
+    # req: rfc9458/4.1 header-in-the-clear
     def test_header(self):
         check_codec(RequestHeader.decode, bytes(range(7)), reencode=RequestHeader.encode)
         for numbers in ((256, 1, 1, 1), (-1, 1, 1, 1), (1, 1 << 16, 1, 1), (1, 1, 1, 1 << 16)):
@@ -453,6 +461,7 @@ class Oracle:
 
 @pytest.mark.parametrize("suite", DH_SUITES, ids=suite_id)
 class TestAgainstPyhpke:
+    # req: rfc9458/4.4 response-key-schedule
     def test_our_client_their_gateway(self, suite):
         oracle = Oracle(suite, 7)
         wire, pending = outgoing(suite).seal(b"question")
@@ -467,6 +476,7 @@ class TestAgainstPyhpke:
         assert responder.export(b"other", 40).expose() == oracle.context.export(b"other", 40)
         assert oracle.open_response(responder.seal(b"answer")) == b"answer"
 
+    # req: rfc9458/4.3 info-binds-configuration
     def test_same_bytes(self, suite):
         """Client and gateway with the same randomness."""
         ephemeral = PrivateKey.decode(suite.kem, Secret(bytes(range(3, 35))))
@@ -481,6 +491,7 @@ class TestAgainstPyhpke:
 
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.kem in SINGLE_SHOT], ids=suite_id)
+# req: rfc9458/4.4 response-secret-size
 def test_requests_against_cryptography(suite):
     """The crypto library's own single-shot HPKE: the only second implementation with X-Wing at hand."""
     theirs = single_shot.Suite(
@@ -527,6 +538,7 @@ class TestReplay:
     def test_the_contract(self):
         check_replay_store(lambda: ReplayWindow(1000))
 
+    # req: rfc9458/6.5 replays-are-found
     def test_new_then_replayed_then_expired(self):
         window = ReplayWindow(10)
         window.admit(self.key(1), at=100, until=200)
@@ -687,6 +699,7 @@ class TestDate:
     def test_contract(self, data):
         check_contract(decode_date, data)
 
+    # req: rfc9458/6.5.1 date-window
     def test_window(self):
         value = encode_date(1000)
         for at in (940, 1000, 1060):
@@ -808,9 +821,11 @@ class TestProblems:
             for place in Place:
                 assert "secret" not in problem_for(error, place).title
 
+    # req: rfc9458/5.2 errors-before-are-in-the-clear
     def test_in_the_clear_only_4xx(self):
         assert all(400 <= row.status < 500 for (_, place), row in TABLE.items() if place is Place.BEFORE_DECAPSULATION)
 
+    # req: rfc9458/6.4 refused-keys-look-alike
     def test_refused_keys_look_alike(self):
         errors_ = (UnsupportedError("unknown"), ExpiredError("old"), OpenError())
         assert len({problem_for(error, Place.BEFORE_DECAPSULATION).encode() for error in errors_}) == 1

@@ -150,6 +150,7 @@ class TestAgainstPyhpke:
         reply = oracle.response([b"answer", b""], os.urandom(max(oracle.sizes)))
         assert receiver.receive_data(reply) + receiver.receive_end() == [MessageData(b"answer"), MessageEnd()]
 
+    # req: chunked08/6.2 counter-in-the-nonce
     def test_their_client_our_gateway(self, suite):
         oracle = Oracle(suite, 7)
         wire = oracle.request(private(suite.kem).public_key.encode(), PIECES)
@@ -159,6 +160,7 @@ class TestAgainstPyhpke:
         sender = opened.responder.stream()
         assert oracle.open_response(sender.send(b"answer") + sender.finish()) == [b"answer", b""]
 
+    # req: chunked08/6.1 request-label
     def test_same_bytes(self, suite):
         ephemeral = PrivateKey.decode(suite.kem, Secret(bytes(range(3, 35))))
         sender, receiver = _derand_begin_chunked(chosen(suite), ephemeral).stream()
@@ -273,6 +275,7 @@ class TestSender:
         assert max(sizes, default=0) <= MAX_CHUNK
         assert len(sizes) == -(-first // MAX_CHUNK) + -(-second // MAX_CHUNK)
 
+    # req: chunked08/6 no-empty-chunk
     def test_no_data_makes_no_chunk(self):
         sender, receiver = exchange()
         assert len(sender.send(b"")) == 16
@@ -298,6 +301,7 @@ class TestSender:
             assert sender.state is State.ENDED
 
     @pytest.mark.parametrize("make", [lambda: exchange()[0], lambda: begun().stream()[0]])
+    # req: chunked08/6.2 chunks-are-counted
     def test_the_number_of_chunks_is_limited(self, make, monkeypatch):
         """As it wasn't in netty's codec (CVE-2024-36121). A refusal leaves the channel as it was."""
         monkeypatch.setattr(chunks, "MAX_CHUNKS", 3)
@@ -403,6 +407,7 @@ class TestReceiversRefuse:
             self.fed(wire + b"\0", step)
 
     @given(st.integers(0, 7 + 32 + 21 + 22 - 1), st.integers(1, 255))
+    # req: chunked08/6.1 final-in-the-aad
     def test_every_changed_byte_of_a_request(self, index, change):
         wire = bytearray(self.request())
         wire[index] ^= change
@@ -410,6 +415,7 @@ class TestReceiversRefuse:
             self.fed(bytes(wire), 1000)
         assert index < 7 or not isinstance(caught.value, UnsupportedError)
 
+    # req: chunked08/7.1 complete-with-final-chunk
     def test_every_prefix_of_a_response(self):
         for suite in (ONE, BIG_KEY):
             nonce = max(suite.aead.Nk, suite.aead.Nn)
@@ -518,6 +524,7 @@ class TestReceiversRefuse:
                 call()
         assert (receiver._open, receiver._pieces) == ([], [])
 
+    # req: chunked08/3 chunks-of-16384-bytes
     def test_large_chunks(self):
         def refused(framed, **kind):
             _, receiver = begun().stream(**kind)

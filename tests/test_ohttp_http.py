@@ -112,6 +112,7 @@ class TestSingleShot:
         response = open_request(replace(posted, fields=odd), gateway(), at=AT).respond(ANSWER)
         assert attempt.finish(replace(response, fields=((b"content-type", b"message/OHTTP-res;x"),))) == ANSWER
 
+    # req: rfc9458/5.1 client-expects-no-continue
     def test_no_expectations(self):
         for value in (b"100-continue", b"100-Continue", b"", b"x, 100-continue"):
             with pytest.raises(UsageError):
@@ -120,6 +121,7 @@ class TestSingleShot:
                 check_expectation(((b"a", b""), (b"expect", value)))
         check_expectation(REQUEST.fields)
 
+    # req: rfc9458/5.1 gateway-refuses-continue
     def test_the_gateway_refuses_expectations(self, monkeypatch):
         monkeypatch.setattr("privproc.ohttp.http_client.check_expectation", lambda fields: None)
         posted, attempt = sent(replace(REQUEST, fields=(*REQUEST.fields, (b"expect", b"100-continue"))))
@@ -158,6 +160,7 @@ class TestSingleShot:
         with pytest.raises(ExpiredError if status == 422 else PolicyError):
             attempt.finish(answer)
 
+    # req: rfc9458/5.2 errors-after-are-encapsulated
     def test_a_malformed_message_is_answered_inside(self):
         for message in (b"", b"\1", b"\0" + bytes(9)):
             wire, pending = begin(selection(), at=AT).seal(message)
@@ -189,6 +192,7 @@ class TestSingleShot:
             Response(500),
         ],
     )
+    # req: rfc9458/6.5 no-automatic-retry
     def test_what_isnt_encapsulated(self, response):
         """A date problem in the clear is one of these: anybody on the way could have written it."""
         _, attempt = sent()
@@ -197,6 +201,7 @@ class TestSingleShot:
         with pytest.raises(SpentError):
             attempt.finish(response)
 
+    # req: rfc9458/5.3 outdated-key-problem
     def test_an_outdated_key(self):
         _, attempt = sent()
         with pytest.raises(ExpiredError):
@@ -222,6 +227,7 @@ class TestDateRetry:
         answer = refusal(caught.value, at=at + 300, place=AFTER)
         return attempt.finish(incoming.respond(replace(answer, **change))), posted
 
+    # req: rfc9458/6.5.2 date-retry-once
     def test_once_with_the_gateways_date(self):
         retry, first = self.refused()
         assert isinstance(retry, DateRetry)
@@ -239,6 +245,7 @@ class TestDateRetry:
         with pytest.raises(SpentError):
             last.finish(incoming)
 
+    # req: rfc9458/6.5.2 date-retry-is-fresh
     def test_a_request_without_a_date_gets_one(self):
         posted, attempt = sent(replace(REQUEST, fields=()))
         incoming = open_request(posted, gateway(), at=AT)
@@ -262,6 +269,7 @@ class TestDateRetry:
         with pytest.raises(ExpiredError):
             retry.encapsulate(at=TO)
 
+    # req: rfc9458/6.5.2 date-serves-nothing-else
     def test_nothing_shown(self):
         retry, _ = self.refused()
         assert repr(retry) == "<DateRetry ready>"
@@ -293,6 +301,7 @@ class TestDateRetry:
 
 
 class TestRules:
+    # req: rfc9458/6.3 targets-are-allowed
     def test_nothing_by_default(self):
         with pytest.raises(PolicyError):
             Targets().check(REQUEST)
@@ -367,6 +376,7 @@ class TestRules:
 class TestRelay:
     RELAY = Relay(GATEWAY, max_request=100, max_response=100)
 
+    # req: rfc9458/5 carrying-fields-only
     def test_nothing_else_is_passed_on(self):
         own = (
             (b"cookie", b"id=1"),
@@ -388,6 +398,7 @@ class TestRelay:
         assert forwarded == Request("POST", "https", "gateway.example", "/in", SINGLE, b"sealed")
         assert mode is Mode.SINGLE
 
+    # req: rfc9458/6.2 relay-adds-nothing
     def test_chunks(self):
         received = Request("POST", "https", "relay.example", "/ohttp", (CHUNKED[0], (b"x", b"1")))
         forwarded, mode = self.RELAY.head(received)
@@ -411,6 +422,8 @@ class TestRelay:
             ({"content": bytes(101)}, LimitError),
         ],
     )
+    # req: rfc9458/5 posted
+    # req: rfc9458/5 media-types
     def test_refused_requests(self, change, error):
         with pytest.raises(error):
             self.RELAY.request(replace(RELAY.post(Mode.SINGLE, b"sealed"), **change))
@@ -429,6 +442,7 @@ class TestRelay:
         )
         assert self.RELAY.response(answered, Mode.SINGLE) == Response(200, SINGLE_ANSWER, b"sealed")
 
+    # req: chunked08/3 response-of-the-same-mode
     def test_the_mode_is_the_requests(self):
         for mode, other in ((Mode.SINGLE, Mode.CHUNKED), (Mode.CHUNKED, Mode.SINGLE)):
             response = Response(200, ((b"content-type", other.response_type.encode()),), b"sealed")
@@ -650,6 +664,7 @@ class TestChunked:
         with pytest.raises(ExpiredError):
             receiver.receive_head(stream.refuse(caught.value, at=AT))
 
+    # req: chunked08/3 incremental
     def test_modes(self):
         with pytest.raises(MediaTypeError):
             RequestStream(RELAY.post(Mode.SINGLE, b"x"), gateway())

@@ -14,7 +14,7 @@ from privproc import hpke, ohttp, trust
 from privproc.errors import DecodeError, OpenError, PeerError, UsageError
 from privproc.keyconfig import GatewayKey, KeyConfig, KeyConfigs, KeyRing, Selection, select
 from privproc.ohttp import MessageData, MessageEnd, Mode, Resource, refusal, relay
-from tests.vectorfile import Case, load, runners
+from tests.vectorfile import load, run
 
 ROOT = Path(__file__).resolve().parent.parent
 AT = 1_800_000_000
@@ -40,7 +40,7 @@ def test_defect(defect):
     for name in ROWS[defect]:
         data = load(ROOT / "vectors" / f"{name}.json")
         for case in data["cases"]:
-            runners()[data["kind"]].run(Case(case))
+            run(data["kind"], case)
     if not ROWS[defect]:
         globals()[function_of(defect)]()
 

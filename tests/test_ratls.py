@@ -34,8 +34,8 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.ratls import Group, Input, State, client, openssl
+from privproc.vectors._kinds.tls_exporter import expand_label, exporter
 from tests.codec import check_codec, check_contract
-from tests.runners.tls_exporter import expand_label, exporter
 
 AT = 1_800_000_000
 HYBRID = Group.X25519MLKEM768
@@ -273,6 +273,7 @@ def test_one_session():
     assert device.data_to_send() == b""
 
 
+# req: privproc1/4.2 one-clienthello
 def test_one_shape_for_everybody():
     first, second = (ratls.ClientHello.decode(ratls.connect(HYBRID)[0]) for _ in range(2))
     assert (first.suites, first.versions) == ((0x1302,), (0x0304,))
@@ -408,6 +409,7 @@ def test_release_checks_role_and_time():
         established.release(evidence(established.bind(**FIELDS), not_before=AT + 1), at=AT)
 
 
+# req: privproc1/4.8 nothing-before-appraisal
 def test_release_needs_bind_and_an_appraisal():
     established, _ = handshake()
     with pytest.raises(UsageError, match="bind"):
@@ -573,6 +575,7 @@ def test_one_certificate_exactly():
         pending.finish(ForeignServer(chain=[other]).take(hello))
 
 
+# req: privproc1/4.2 no-retry-no-resumption
 def test_hello_retry_request_and_foreign_group_of_real_servers():
     hello, pending = ratls.connect(HYBRID)
     retry = ForeignServer(groups=b"P-256").take(hello)

@@ -109,6 +109,7 @@ def three():
     return answer, *frames(sealer.send(b"one") + sealer.send(b"two") + sealer.finish(b"three"))
 
 
+# req: privproc1/6.2 last-chunk-is-marked
 def test_an_answer_cut_at_a_chunk_boundary_is_refused(three):
     answer, head, chunks = three
     events = answer.receive_data(head + chunks[0] + chunks[1])
@@ -170,6 +171,7 @@ def test_any_flipped_bit_of_the_request_is_refused(data):
     ],
     ids=["transcript", "index", "session"],
 )
+# req: privproc1/6.1 request-needs-the-exporter
 def test_a_request_opens_only_in_its_session_and_place(other):
     one_time = OneTimeKey.generate(SUITE)
     wire, _ = seal_request(context(), SUITE, one_time.public_key, b"request")
@@ -185,6 +187,7 @@ def test_the_answer_needs_this_request():
         answer.receive_data(sealer.finish(b"data"))
 
 
+# req: privproc1/6.1 one-request-per-key
 def test_a_one_time_key_opens_one_request_even_if_that_fails():
     one_time = OneTimeKey.generate(SUITE)
     wire, _ = seal_request(context(), SUITE, one_time.public_key, b"request")

@@ -131,6 +131,7 @@ def test_a_session_goes_on_under_new_handles(world: World) -> None:
         ({"handle": bytes(32)}, None),
     ],
 )
+# req: privproc1/5.1 continuation-is-authentic
 def test_an_altered_continuation(change: dict[str, Any], error: type[PeerError] | None) -> None:
     world = World(AT, suite=SUITES[1])
     device = Device(world)
@@ -187,6 +188,7 @@ def test_records_come_out_once_and_are_answered_once(world: World) -> None:
         accepted.answer(b"", ended=True, at=AT)
 
 
+# req: privproc1/5.2 handles-are-used-once
 def test_a_continuation_has_one_try(world: World) -> None:
     device = Device(world)
     live = opened(world, device)
@@ -197,6 +199,7 @@ def test_a_continuation_has_one_try(world: World) -> None:
         message.accept(live, at=AT)
 
 
+# req: privproc1/5.2 answers-of-few-sizes
 def test_answers_are_of_a_few_sizes() -> None:
     world = World(AT, suite=SUITES[1])
     overhead = ohttp.response_overhead(world.suite) + 16 + 32 + 4

@@ -242,6 +242,7 @@ def test_a_session_ends(world: World) -> None:
 
 
 @pytest.mark.parametrize("at", [AT + LEASE, -1])
+# req: privproc1/4.7 first-answer-in-time
 def test_a_first_answer_that_comes_late(world: World, at: int) -> None:
     request, opening = begin(world)
     with pytest.raises(ExpiredError, match="first answer"):

@@ -124,6 +124,7 @@ def test_a_group_that_is_not_known_is_unsupported() -> None:
         assert Contents.decode(contents_with(group=int(group))).group is group
 
 
+# req: privproc1/3.2 one-key-each
 def test_one_gateway_key_and_one_issuer_key() -> None:
     (config,) = CONTENTS.keys.configs
     two = KeyConfigs((config, replace(config, key_id=(config.key_id + 1) % 256)))
@@ -235,6 +236,7 @@ def learn(world: World, *copies: tuple[str, bytes], memory: Memory | None = None
 A, B, C = NAMES
 
 
+# req: privproc1/3.5 majority-of-mirrors
 def test_enough_mirrors_that_agree(world: World) -> None:
     directory = learn(world, (A, world.published), (B, world.published))
     assert directory.contents.get(at=AT) == world.contents
@@ -292,6 +294,7 @@ def test_a_bad_log_proof_does_not_block_the_others(world: World) -> None:
         (lambda world: another_entry(world, not_after=AT), ExpiredError),
     ],
 )
+# req: privproc1/3.5 logged-before-use
 def test_what_a_log_proof_must_show(world: World, proof: Any, error: type[PeerError]) -> None:
     served = with_proof(world, proof(world))
     with pytest.raises(error) as raised:

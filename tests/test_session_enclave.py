@@ -133,6 +133,7 @@ def test_whom_an_enclave_does_not_serve(change: dict[str, Any], error: type[Peer
     assert type(raised.value) is error
 
 
+# req: privproc1/4.6 role-is-the-enclaves-own
 def test_a_role_is_the_enclaves_own() -> None:
     with pytest.raises(PolicyError):
         enclave(role="translate").open(Device().forward.encode(), at=AT)
@@ -164,6 +165,7 @@ def test_what_is_no_forward(forward: bytes, error: type[PeerError]) -> None:
         enclave().open(forward, at=AT)
 
 
+# req: privproc1/4.6 one-use-of-evidence
 def test_evidence_is_taken_once() -> None:
     opening = enclave().open(Device().forward.encode(), at=AT)
     opening.attest(b"evidence")

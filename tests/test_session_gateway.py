@@ -131,6 +131,7 @@ def test_a_first_request_has_the_directorys_size(size: int) -> None:
         read(world, Device(world).first(size=size)[0])
 
 
+# req: privproc1/4.4 known-length-framing
 def test_requests_are_framed_with_known_lengths() -> None:
     """A second framing of the same request would be a way to tell devices apart."""
     world = World(AT, suite=SUITES[1])
@@ -165,6 +166,7 @@ def test_a_token_must_be_good() -> None:
         read(world, Device(world, (good, ProofKey.generate())).first()[0])
 
 
+# req: privproc1/2.2 outer-covers-exchange
 def test_a_proof_is_about_this_exchange() -> None:
     world = World(AT, suite=SUITES[1])
     device = Device(world)
@@ -203,6 +205,7 @@ def test_open_is_looked_at_before_it_is_forwarded(message: Any, error: type[Peer
 
 
 @pytest.mark.parametrize("name", WRONG)
+# req: privproc1/4.5 all-refusals-look-alike
 def test_all_refusals_look_alike(name: str) -> None:
     world = World(AT, suite=SUITES[1])
     wire, pending = Device(world).first(WRONG[name][0])

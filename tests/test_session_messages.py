@@ -132,6 +132,7 @@ def test_bounds_of_open(old: bytes, new: bytes, why: str) -> None:
         Open.decode(patched(old, new))
 
 
+# req: privproc1/4.3 open-has-one-size
 def test_open_has_one_size_and_zeros_behind() -> None:
     encoded = OPEN.encode()
     end = encoded.index(OPEN.client_hello) + len(OPEN.client_hello)
@@ -252,6 +253,7 @@ def t(label: bytes, *parts: bytes) -> bytes:
 FIELDS = [b"config", b"suite", b"enc", b"exported", b"token", b"pop"]
 
 
+# req: privproc1/2.6 evidence-in-the-transcript
 def test_the_transcript_against_its_definition() -> None:
     config, suite, enc, exported, token, pop = FIELDS
     outer = transcript.outer(config, suite, enc, Secret(exported), token, pop)
@@ -273,6 +275,7 @@ def test_the_mac_of_a_continuation_against_its_definition() -> None:
     st.lists(st.binary(min_size=1, max_size=3), min_size=6, max_size=6),
     st.lists(st.binary(min_size=1, max_size=3), min_size=6, max_size=6),
 )
+# req: privproc1/1 injective-hash
 def test_nothing_runs_together_in_the_transcript(one: list[bytes], two: list[bytes]) -> None:
     def outer(config: bytes, suite: bytes, enc: bytes, exported: bytes, token: bytes, pop: bytes) -> bytes:
         return transcript.outer(config, suite, enc, Secret(exported), token, pop)

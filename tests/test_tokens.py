@@ -136,6 +136,7 @@ def test_text_contract(data):
         check_contract(decode, b"PrivateToken token=" + data)
 
 
+# req: rfc9577/2.2 token-layout
 def test_sizes():
     assert len(TOKEN.encode()) == 354
     assert len(TOKEN.authenticator_input) == 98
@@ -256,6 +257,7 @@ def _raw_challenge(issuer_name: bytes, context: bytes, origins: bytes) -> bytes:
         _raw_challenge(b"a", b"", b"\xc3\xa9"),
     ],
 )
+# req: rfc9577/2.1 challenge-layout
 def test_malformed_challenges(raw):
     with pytest.raises(DecodeError):
         TokenChallenge.decode(raw)
@@ -278,6 +280,7 @@ def test_base64url(data):
 
 
 @pytest.mark.parametrize("text", ["AB==", "AAB=", "A===", "A", "=", "====", "AA=A", "AA==AAAA"])
+# req: rfc9577/2.1 padded-base64url
 def test_base64url_is_canonical(text):
     with pytest.raises(DecodeError):
         _base64url.decode(text, "x")
@@ -286,6 +289,7 @@ def test_base64url_is_canonical(text):
 # --- headers
 
 
+# req: rfc9577/2.2 credentials-ignore-others
 def test_authorization():
     value = TOKEN.authorization()
     assert value == b'PrivateToken token="' + base64.urlsafe_b64encode(TOKEN.encode()) + b'"'
@@ -301,6 +305,7 @@ AGES = st.one_of(st.none(), st.integers(0, 10**10 - 1))
 
 
 @given(st.builds(OfferedChallenge, st.just(CHALLENGE), st.one_of(st.none(), st.binary(max_size=400)), AGES))
+# req: rfc9577/2.1 unknown-type-is-ignored
 def test_offers(offer):
     auth = offer.encode()
     assert OfferedChallenge.decode(auth) == offer
@@ -310,6 +315,7 @@ def test_offers(offer):
     assert decode_offers(field, origin="gateway.example.evil") == (other,)
 
 
+# req: rfc9577/2.1 origin-is-listed
 def test_an_offer_without_origins_is_for_all():
     offer = OfferedChallenge(TokenChallenge(BLIND_RSA, "issuer.example", b"", ()))
     assert decode_offers(offer.encode().encode(), origin="any.example") == (offer,)
@@ -330,6 +336,7 @@ def test_an_offer_without_origins_is_for_all():
         ((("token-key", "A" * 4100),), DecodeError),
     ],
 )
+# req: rfc9577/2.1 malformed-challenge-is-ignored
 def test_malformed_offers(params, error):
     if params and params[0][0] != "challenge":
         params = (("challenge", _base64url.encode(CHALLENGE.encode())), *params)
@@ -342,6 +349,7 @@ def test_another_scheme_is_no_offer():
         OfferedChallenge.decode(httpauth.Auth("Basic", OfferedChallenge(CHALLENGE).encode().params))
 
 
+# req: rfc9577/4.1 grease
 def test_grease_is_refused_and_varies():
     seen = set()
     for _ in range(50):
@@ -357,6 +365,7 @@ def test_grease_is_refused_and_varies():
 # --- keys and directory
 
 
+# req: rfc9578/6.5 pss-parameters-in-the-key
 def test_token_key():
     assert KEY.key_id == hashlib.sha256(KEY.encoded).digest()
     assert KEY.truncated_id == KEY.key_id[31]
@@ -392,6 +401,7 @@ def test_directory():
         IssuerDirectory.decode(encoded + b"{}")
 
 
+# req: rfc9578/4 not-before
 def test_directory_key():
     assert DIRECTORY.key(at=AT).key_id == KEY.key_id
     assert DIRECTORY.key(at=AT - 1).key_id == OTHER.key_id
@@ -444,6 +454,7 @@ def _directory(**changes: object) -> bytes:
         {"not_before": 2**53 + 1},
     ],
 )
+# req: rfc9578/4 directory-layout
 def test_malformed_directories(changes):
     assert len(IssuerDirectory.decode(_directory()).token_keys) == 1
     with pytest.raises(DecodeError):
@@ -489,6 +500,7 @@ def test_directory_with_a_key_twice():
         IssuerDirectory.decode(_directory(keys=[entry, entry | {"not-before": 1}]))
 
 
+# req: rfc9578/6.5 modulus-of-2048-bits
 def test_directory_with_an_unusable_key_is_refused_whole():
     with pytest.raises(UnsupportedError):
         IssuerDirectory.decode(
@@ -499,6 +511,7 @@ def test_directory_with_an_unusable_key_is_refused_whole():
 # --- issuance
 
 
+# req: rfc9578/6.1 rsa-request
 def test_issuance_verifies_with_another_library():
     key = load_der_public_key(KEY.encoded)
     pss = padding.PSS(padding.MGF1(SHA384()), 48)
@@ -545,12 +558,14 @@ def test_pending_is_used_once(start):
 
 @pytest.mark.parametrize("start", [request, request_bound])
 @pytest.mark.parametrize("cut", [0, 1, 255])
+# req: rfc9578/6.3 response-size
 def test_short_responses(start, cut):
     _, pending = start(CHALLENGE, trusted(KEY), at=AT)
     with pytest.raises(DecodeError):
         pending.finish(bytes(cut))
 
 
+# req: rfc9578/6.3 client-verifies-signature
 def test_signature_of_another_key_is_refused():
     wire, pending = request(CHALLENGE, trusted(KEY), at=AT)
     swapped = bytes((*wire[:2], OTHER.truncated_id, *wire[3:]))
@@ -575,6 +590,7 @@ def test_request_needs_a_key_in_use():
         request(VOPRF_CHALLENGE, trusted(KEY), at=AT)
 
 
+# req: rfc9578/5.2 issuer-checks-request
 def test_issuer_refuses():
     service = issuer()
     wire, _ = request(CHALLENGE, trusted(KEY), at=AT)
@@ -590,6 +606,7 @@ def test_issuer_refuses():
             service.issue(wire, at=at)
 
 
+# req: rfc9578/5.5 truncated-ids-differ
 def test_issuer_with_several_keys():
     keys = [IssuerKey(FIRST, AT - HOUR, AT), IssuerKey(SECOND, AT - 60, AT + HOUR)]
     service = Issuer(keys)
@@ -631,6 +648,7 @@ def test_world_issuer():
 # --- redemption
 
 
+# req: rfc9577/2.2 digest-matches-challenge
 def test_redeem():
     redeemed = ORIGIN.redeem(Token.from_authorization(TOKEN.authorization()), challenge=CHALLENGE, at=AT)
     assert redeemed.token == TOKEN
@@ -643,6 +661,7 @@ def test_redeem():
         Origin([trusted(KEY), trusted(KEY, not_after=AT + 1)])
 
 
+# req: rfc9577/2.2 type-matches-challenge
 def test_redeem_checks_in_order():
     origin = Origin([trusted(KEY)])
     other_challenge = TokenChallenge(BLIND_RSA, "issuer.example", b"", ("gateway.example",))
@@ -662,6 +681,7 @@ def test_redeem_checks_in_order():
 
 
 @given(st.integers(2, 353), st.integers(1, 255))
+# req: rfc9577/2.2.1 authenticator-input
 def test_no_byte_of_a_token_can_be_changed(place, change):
     raw = bytearray(TOKEN.encode())
     raw[place] ^= change
@@ -685,6 +705,7 @@ def prefixed(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
+# req: privproc1/2.1 nonce-commits-to-key
 def test_possession_as_specified():
     proof_key = ProofKey.generate()
     pop = proof_key.statement
@@ -712,6 +733,7 @@ def test_bound_tokens():
         verify_possession(proof_key.statement, redeemed.token.nonce, hashlib.sha384().digest(), proof)
 
 
+# req: privproc1/4.4 token-is-spent-first
 def test_a_bound_token_is_spent_once():
     wire, pending = request_bound(CHALLENGE, trusted(KEY), at=AT)
     bound = pending.finish(issuer().issue(wire, at=AT))

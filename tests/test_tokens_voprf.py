@@ -52,9 +52,9 @@ from privproc.tokens import (
 )
 from privproc.tokens.issuance import _derand_request
 from privproc.tokens.kinds import KINDS, kind_of
+from privproc.vectors._kinds.tokens_voprf import SUITES
 from privproc.wire import Reader, encode_varint
 from tests.codec import check_codec, check_contract
-from tests.runners.tokens_voprf import SUITES
 
 AT = 1_800_000_000
 HOUR = 3600
@@ -98,6 +98,7 @@ def issued(token_type: int) -> Token:
 
 
 @all_types
+# req: rfc9578/5.1 voprf-request
 def test_single(token_type):
     request_size, response_size, token_size, key_size = SIZES[token_type]
     wire, pending = started(token_type)
@@ -179,6 +180,7 @@ def test_every_byte_of_a_response_counts(token_type):
 
 
 @typed
+# req: rfc9578/5.3 client-verifies-proof
 def test_issuance_under_another_key_is_refused(token_type):
     other = voprf.PrivateKey.generate(SUITES[token_type])
     swapped = TokenKey.of(other.public_key)
@@ -227,6 +229,7 @@ def test_a_key_id_of_another_type_is_no_key():
 
 
 @typed
+# req: rfc9578/5.4 verified-with-the-private-key
 def test_verification_takes_the_private_key(token_type):
     with pytest.raises(UsageError, match="private key"):
         Origin([pinned(KEYS[token_type])])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from privproc import voprf
 from privproc.errors import DecodeError, LimitError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
+from privproc.vectors._kinds.voprf import PORTABLE, SODIUM, SUITES
 from privproc.voprf import dleq, field, keys, points, protocol, sodium
 from privproc.voprf import suite as suites
 from privproc.voprf.group import IntegerScalars
@@ -25,7 +26,6 @@ from privproc.voprf.nist import P256, P384, P521
 from privproc.voprf.points import _SHARED
 from privproc.voprf.ristretto import ORDER, Ed25519Ristretto
 from tests.codec import check_codec, check_contract
-from tests.runners.voprf import PORTABLE, SODIUM, SUITES
 
 ALL = [suite for found in SUITES.values() for suite in found]
 NAMES = [f"{suite.identifier}-{type(suite.group).__name__}" for suite in ALL]
@@ -84,6 +84,7 @@ def test_round_trips(suite, count):
 
 
 @every
+# req: rfc9497/3.3.1 fresh-blinds
 def test_inputs_are_hidden(suite):
     client = voprf.VoprfClient(key_of(suite).public_key)
     first, second = client.blind([b"x", b"x"])[0]
@@ -92,6 +93,7 @@ def test_inputs_are_hidden(suite):
 
 
 @every
+# req: rfc9497/3.1 mode-separation
 def test_info_and_mode_separate(suite):
     key = key_of(suite)
     one, other = voprf.PoprfServer(key, b"a"), voprf.PoprfServer(key, b"b")
@@ -133,6 +135,7 @@ def test_answers_are_read_once(suite):
 
 
 @every
+# req: rfc9497/2.2.2 proof-is-verified
 def test_only_the_announced_key(suite):
     other = voprf.PrivateKey.generate(suite)
     blinded, pending = voprf.VoprfClient(key_of(suite).public_key).blind([b"x"] * 2)
@@ -145,6 +148,7 @@ def test_only_the_announced_key(suite):
 
 @every
 @pytest.mark.parametrize("place", range(4))
+# req: rfc9497/2.2.1 composites-bind-all
 def test_every_part_of_an_answer_counts(suite, place):
     key = key_of(suite)
     blinded, pending = voprf.VoprfClient(key.public_key).blind([b"x", b"y"])
@@ -189,6 +193,7 @@ def test_finish_contract(suite):
 @every
 @settings(max_examples=15)
 @given(data=st.data())
+# req: rfc9497/2.1 elements-are-validated
 def test_bytes_in_contract(suite, data):
     size, scalar_size = suite.group.element_size, suite.group.scalars.size
     raw = data.draw(st.one_of(st.binary(min_size=size, max_size=size), st.binary(max_size=size + 2)))
@@ -201,6 +206,7 @@ def test_bytes_in_contract(suite, data):
 
 
 @every
+# req: rfc9497/3.3.1 input-sizes
 def test_wrong_use(suite):
     key = key_of(suite)
     clients = [voprf.OprfClient(suite), voprf.VoprfClient(key.public_key), voprf.PoprfClient(key.public_key, b"")]
@@ -223,6 +229,7 @@ def test_wrong_use(suite):
 
 
 @every
+# req: rfc9497/3.3.3 info-that-cancels
 def test_info_that_cancels_the_key(suite):
     tweak = protocol._tweak(suites.context(suite, voprf.Mode.POPRF), b"info")
     key = voprf.PrivateKey(suite, Secret(scalar_of(suite, -value_of(suite, tweak))))
@@ -234,6 +241,7 @@ def test_info_that_cancels_the_key(suite):
 
 
 @every
+# req: rfc9497/2.2.1 proof-nonce-is-random
 def test_proof_nonces_are_fresh(suite):
     server = voprf.VoprfServer(key_of(suite))
     blinded, _ = voprf.VoprfClient(key_of(suite).public_key).blind([b"x"])
@@ -274,6 +282,7 @@ def test_keys(suite):
 
 
 @every
+# req: rfc9497/3.2.1 derived-keys
 def test_derived_keys(suite, monkeypatch):
     seed = Secret(bytes(32))
     derive = voprf.PrivateKey.derive
@@ -351,6 +360,7 @@ def test_scalars(suite, data):
 
 
 @every
+# req: rfc9497/2.1 scalars-are-canonical
 def test_scalars_are_canonical(suite):
     scalars, order = suite.group.scalars, order_of(suite)
     byteorder = "little" if suite.identifier == PORTABLE.identifier else "big"

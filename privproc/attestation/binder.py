@@ -119,6 +119,7 @@ class Binding:
         return cls(direction, sequence, role, th1, exporter, leaf, peer, announcement)
 
     @property
+    # req: privproc1/2.5 binder-covers-session
     def pre(self) -> bytes:
         """``T("pre", ...)``, 48 bytes. Raises :class:`UsageError` for a field of the wrong size."""
         if not self.role or not self.leaf:

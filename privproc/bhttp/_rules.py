@@ -37,14 +37,18 @@ def fields_fault(fields: Sequence[tuple[bytes, bytes]], *, trailers: bool = Fals
         if _NAME(name):
             pseudo = None
         elif not _PSEUDO(name):
+            # req: rfc9292/3.6 field-names
             return "a field name is not a lower-case token"
         elif pseudo is None:
+            # req: rfc9292/3.6 pseudo-fields-first
             return "a pseudo-field in trailers, or after a field"
+        # req: rfc9292/3.6 no-control-data-as-fields
         elif name in _CONTROL_DATA or name in pseudo:
             return "a pseudo-field repeats another, or the control data"
         else:
             pseudo.add(name)
         if not _VALUE(value):
+            # req: rfc9292/3.6 field-values
             return "a field value has CR, LF or NUL in it, or white space around it"
     return None
 
@@ -64,6 +68,7 @@ def _all_plain(fields: Sequence[tuple[bytes, bytes]]) -> bool:
 
 def request_fault(method: str, scheme: str, authority: str, path: str, fields: Fields) -> str | None:
     """Control data by itself and against ``fields``, which were found valid."""
+    # req: rfc9292/3.4 control-data-rules
     if not _METHOD(method):
         return "the method is not a token"
     if not _AUTHORITY(authority):

@@ -112,6 +112,7 @@ class Input:
 def read_framing(inp: Input, response: int) -> bool:
     """Whether the framing is the one of known lengths."""
     indicator = inp.varint()
+    # req: rfc9292/3.3 framing-indicator
     if indicator not in (response, response + 2):
         raise inp.fail(f"framing {indicator}")
     return indicator == response
@@ -130,6 +131,7 @@ def read_control(inp: Input, limit: int) -> tuple[str, str, str, str]:
 
 def read_status(inp: Input) -> int:
     status = inp.varint()
+    # req: rfc9292/3.5 final-status
     if not 100 <= status <= 599:
         raise inp.fail("a status is 100 to 599")
     return status
@@ -140,6 +142,7 @@ def read_status(inp: Input) -> int:
 
 
 def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limits) -> None:
+    # req: rfc9292/3.1 known-lengths
     size = bounded("field section", inp.varint(), limits.section)
     data, pos = inp.take(size), 0
     try:
@@ -154,6 +157,7 @@ def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limit
             pos = start + length
             lines.append((name, data[start:pos]))
             if len(lines) > limits.fields:
+                # req: rfc9292/8 large-messages-are-bounded
                 bounded("field lines", len(lines), limits.fields)
     except (IndexError, ShortError):
         pos = size + 1
@@ -163,6 +167,7 @@ def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limit
 
 def read_open_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limits, start: int) -> None:
     """Field lines up to the final zero. Complete ones are committed, so a retry takes up where this one ended."""
+    # req: rfc9292/3.2 indeterminate-sections-end-with-zero
     data, end = inp.data, inp.pos
     most = end + limits.section - (inp.offset - start)  # where the section has ended, in data
     try:
@@ -243,6 +248,7 @@ class Content:
 def read_padding(inp: Input) -> None:
     """All that has arrived after the message."""
     padding = inp.take(len(inp.data) - inp.pos)
+    # req: rfc9292/3.8 padding-is-zero
     if padding != bytes(len(padding)):
         inp.pos -= len(padding.lstrip(b"\0"))
         raise inp.fail("padding is not zero")

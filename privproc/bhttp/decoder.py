@@ -102,6 +102,7 @@ def _whole(inp: Input, read: Callable[[Input], T]) -> Generator[Need, bytes, T]:
 
 
 def _at_end(inp: Input) -> Generator[Need, bytes, bool]:
+    # req: rfc9292/3.8 truncation-of-empty-parts
     """Whether the message ends right here, between two sections (§3.8)."""
     if inp.pos < len(inp.data):
         return False
@@ -187,6 +188,7 @@ class _Decoder(Generic[E]):
         one over the limits. Events of the same call are lost then, earlier ones belong to a message that must not be
         processed further (§4). Every later call raises the same error.
         """
+        # req: rfc9292/4 invalid-is-not-processed
         return self._feed.receive(data)
 
     def end_of_data(self) -> list[E]:
@@ -251,6 +253,7 @@ def decode_response(data: bytes, limits: Limits = DEFAULT) -> Response:
         known = read_framing(inp, 1)
         while (status := read_status(inp)) < 200:
             bounded("informational responses", len(interim) + 1, limits.informational)
+            # req: rfc9292/3.5.1 informational-responses
             interim.append(Informational(status, _fields(inp, limits, known=known)))
         fields = _fields(inp, limits, known=known)
         content, trailers = _body(inp, limits, known=known)

@@ -58,6 +58,7 @@ def prepare(variant: Variant, message: bytes) -> bytes:
 
     What is signed and verified, and goes to the verifier, is the prepared message.
     """
+    # req: rfc9474/4.1 randomized-prefix
     return os.urandom(PREFIX_SIZE) + message if variant.randomized else message
 
 
@@ -82,7 +83,9 @@ def verify(variant: Variant, key: PublicKey, prepared: bytes, signature: bytes) 
     if not key._in_range(signature):
         raise SignatureError("blind RSA: signature's size or range")
     try:
+        # req: rfc9474/5 salt-of-the-variant
         key._openssl.verify(signature, prepared, variant._padding, _HASH)
+    # req: rfc9474/4.4 finalize-verifies
     except InvalidSignature:
         raise SignatureError("blind RSA: signature") from None
 
@@ -111,10 +114,13 @@ class PendingSignature(Step[_Blinded]):
         key = state.key
         try:
             if not key._in_range(blind_signature):
+                # req: rfc9474/4.4 size-check
                 raise DecodeError("blind signature", f"not {key.size} bytes of a number below the modulus")
             signature = blinding.BLINDING.unblind(key, blind_signature, state.inverse.expose())
         finally:
+            # req: privproc1/11 step-secrets-are-wiped
             state.inverse.wipe()
+        # req: rfc9578/6.3 client-verifies-signature
         verify(state.variant, key, state.prepared, signature)
         return signature
 
@@ -125,6 +131,7 @@ def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, Pen
     Raises :class:`DecodeError` when the message or the blinding factor isn't coprime with the modulus: then the key is
     no honest one, and a blinded message would show the issuer a factor in common.
     """
+    # req: rfc9474/4.2 uniform-blind
     return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), blinding.BLINDING.factor(key))
 
 
@@ -138,6 +145,7 @@ def _derand_blind(
     try:
         blinded, inverse = blinding.BLINDING.blind(key, message, factor)
     except ValueError:
+        # req: rfc9474/4.2 coprime-or-error
         raise DecodeError("RSA public key", "has a factor in common with the message or the blind") from None
     return blinded, PendingSignature(_Blinded(variant, key, prepared, Secret(inverse)))
 
@@ -151,9 +159,11 @@ def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
     """
     key = op.public_key
     if not key._in_range(blinded):
+        # req: rfc9474/4.3 range-check
         raise DecodeError("blinded message", f"not {key.size} bytes of a number below the modulus")
     signature = op.apply(blinded)
     power = op._power if isinstance(op, PrivateKey) else key._power
     if not key._in_range(signature) or not hmac.compare_digest(power(signature), blinded):
+        # req: rfc9474/4.3 faults-are-not-released
         raise UsageError("RSA private operation: wrong result, not released")
     return signature

@@ -77,6 +77,7 @@ def agree(
         digests[seen.digest] = seen.epoch
         if seen.previous:
             digests[seen.previous] = seen.epoch - 1
+    # req: privproc1/7.3 split-view-is-an-error
     if len(set(digests.values())) < len(digests):
         raise UntrustedError("package: two packages for one epoch")
     newest, sources = _newest(shown, threshold)

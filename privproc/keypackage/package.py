@@ -151,8 +151,10 @@ def verify(data: bytes, *, signers: Signers, purpose: str, grid: Grid, at: int) 
         raise PolicyError("package: signed for another purpose")
     start, end = grid.start(package.epoch), grid.start(package.epoch + 1)
     if (package.not_before, package.not_after) != (start, end):
+        # req: privproc1/7.2 window-of-the-epoch
         raise PolicyError("package: the window isn't its epoch's")
     if signers.of(package.epoch) != signer:
+        # req: privproc1/7.8 signer-of-the-epoch
         raise UntrustedError("package: signed by the signer of another epoch")
     check_window("package", start - grid.length, end, at=at)
     digest = tagged_hash("package", message.protected, message.payload)
@@ -162,6 +164,7 @@ def verify(data: bytes, *, signers: Signers, purpose: str, grid: Grid, at: int) 
 def _signer(headers: cose.Headers, signers: Signers) -> SignerKey:
     # Exactly these labels: an unknown one could mean something to another reader of the same signed bytes.
     if set(headers) != {cose.ALG, cose.KID, cose.TYP}:
+        # req: privproc1/7.1 exact-header
         raise DecodeError("package", "the protected header isn't alg, kid and typ")
     if headers[cose.TYP] != TYPE:
         raise PolicyError("package: signed as another type of message")

@@ -157,9 +157,11 @@ def verify(
     entry = Entry.decode(read.extra)
     head, witnessed = _checkpoint(read.checkpoint, log, at)
     if head.size < floor.size or (head.size == floor.size and head.root != floor.root):
+        # req: privproc1/7.7 no-rollback
         raise UntrustedError("checkpoint: before the floor, or another tree of its size")
     merkle.verify_inclusion(merkle.leaf_hash(read.extra), read.index, head.size, read.hashes, head.root)
     if (entry.namespace, entry.role) != (namespace, role):
+        # req: privproc1/4.8 logged-measurement
         raise UntrustedError("log entry: of another namespace or role")
     if entry.security_version < minimum_version:
         raise PolicyError("log entry: security version under the minimum")
@@ -212,5 +214,6 @@ def _witnessed(note: Note, log: LogPolicy, at: int) -> int:
     if since is not None:
         return since
     if log.quorum.since({key: max(times) for key, times in each.items()}) is None:
+        # req: privproc1/7.5 witness-quorum
         raise UntrustedError(f"checkpoint: {len(each)} witnesses are no quorum")
     raise ExpiredError("checkpoint: cosigned in the future")

@@ -52,6 +52,7 @@ class Mode(enum.Enum):
     CHUNKED = (
         "message/ohttp-chunked-req",
         "message/ohttp-chunked-res",
+        # req: chunked08/6.1 request-label
         b"message/bhttp chunked request",
         b"message/bhttp chunked response",
     )
@@ -112,6 +113,7 @@ class RequestHeader:
         """Read exactly seven bytes, else :class:`DecodeError`."""
         if len(data) != HEADER.size:
             raise DecodeError("request header", f"{len(data)} bytes instead of 7")
+        # req: rfc9458/4.1 header-in-the-clear
         return cls(*HEADER.unpack(data))
 
     def encode(self) -> bytes:
@@ -128,10 +130,12 @@ class RequestHeader:
         :class:`ExpiredError` outside of its time, and :class:`UsageError` for the key of another header.
         """
         if key is None:
+            # req: rfc9458/4.3 unknown-key-is-an-error
             raise UnsupportedError("key identifier unknown")
         if (key.key_id, key.config.kem) != (self.key_id, self.kem):
             raise UsageError("the key is not the one that the header names")
         check_window("gateway key", key.not_before, key.not_after, at=at)
+        # req: rfc9458/4.3 unoffered-suite-is-an-error
         return key, key.suite(self.kdf, self.aead)
 
 
@@ -150,12 +154,14 @@ class Exchange(NamedTuple, Generic[C]):
 
     def response_secret(self) -> bytes:
         """The secret of the response: ``max(Nn, Nk)`` bytes."""
+        # req: rfc9458/4.4 response-secret-size
         return self.context._export(self.mode.response_label, self.suite.aead.longer)
 
 
 def decapsulate(mode: Mode, header: RequestHeader, enc: bytes, key: GatewayKey, suite: Suite) -> Exchange[Recipient]:
     """The gateway's side of an exchange. Raises :class:`OpenError` for an ``enc`` that the KEM refuses."""
     encoded = header.encode()
+    # req: rfc9458/4.3 open-failure-is-an-error
     context = setup_recipient(suite, key.private, enc, request_info(mode, encoded))
     return Exchange(mode, encoded, key.config, suite, enc, context)
 
@@ -185,6 +191,7 @@ class ExchangeStep(Step[Exchange[C]]):
 
         Raises :class:`UsageError` for the contexts that key responses: to hand that out would give the response away.
         """
+        # req: rfc9458/4.6 other-formats-other-labels
         if context in RESERVED:
             raise UsageError("this exporter context is the response's own")
         return self._look().context.export(context, length)
@@ -214,6 +221,7 @@ def response_overhead(suite: Suite) -> int:
     return suite.aead.longer + suite.aead.Nt
 
 
+# req: rfc9458/4.3 info-binds-configuration
 def request_info(mode: Mode, header: bytes) -> bytes:
     """HPKE's ``info``: label, a zero byte, header (RFC 9458 §4.3)."""
     return mode.request_label + b"\0" + header

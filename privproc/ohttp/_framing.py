@@ -121,6 +121,7 @@ class MessageSender(Unique):
         """Where the channel stands in :data:`SEND`."""
         return self._state
 
+    # req: chunked08/6 no-empty-chunk
     def send(self, data: bytes) -> bytes:
         """Seal a piece of the message, in chunks of :data:`MAX_CHUNK` and one of what is left. No data makes no chunk.
 
@@ -235,6 +236,7 @@ class Receiver(Unique, Generic[E]):
             events[:0] = self._begin()
         return events
 
+    # req: chunked08/7.1 complete-with-final-chunk
     def receive_end(self) -> list[E | MessageData | MessageEnd]:
         """The end of the stream: what the final chunk holds, and :class:`MessageEnd`.
 
@@ -315,6 +317,7 @@ class Receiver(Unique, Generic[E]):
         if self._left < 1:
             raise LimitError(f"more than {chunks.MAX_CHUNKS} chunks")
 
+    # req: chunked08/6 empty-chunk-is-an-error
     def _odd(self, size: int, left: int) -> int:
         """A length that no chunk has: the indicator of the final one, or an error. Return what is needed then."""
         if size > self._most or (not size and left > self._most):
@@ -324,6 +327,7 @@ class Receiver(Unique, Generic[E]):
         self._move(Input.INDICATOR)
         return self._most + 1
 
+    # req: chunked08/3 chunks-of-16384-bytes
     def _too_large(self) -> LimitError:
         return LimitError(f"a chunk of over {self._most - TAG_LENGTH} bytes")
 

@@ -34,6 +34,7 @@ from privproc.wire import bounded
 __all__ = ["Outgoing", "OutgoingStream", "PendingResponse", "begin", "begin_chunked"]
 
 
+# req: rfc9458/6.1 authentic-configuration
 def begin(selection: Trusted[Selection], *, at: int) -> Outgoing:
     """Begin an exchange with the selected key, in a fresh HPKE context (RFC 9458 §4.3, steps 1 to 3).
 
@@ -60,6 +61,7 @@ def _derand_begin_chunked(selection: Selection, ephemeral: PrivateKey) -> Outgoi
     return OutgoingStream(_exchange(Mode.CHUNKED, selection, ephemeral))
 
 
+# req: rfc9458/6.1 fresh-context
 def _exchange(mode: Mode, selection: Selection, ephemeral: PrivateKey | None) -> Exchange[Sender]:
     config, suite = selection.config, selection.suite
     header = HEADER.pack(config.key_id, suite.kem, suite.kdf, suite.aead)

@@ -132,6 +132,7 @@ class Responder(OpenedRequest):
         A message over :data:`MAX_MESSAGE` bytes is a :class:`UsageError` that doesn't spend the step, so that the
         client can still get an answer.
         """
+        # req: rfc9458/4.4 response-nonce-is-random
         return self._derand_seal(message, os.urandom(self.suite.aead.longer))
 
     def _derand_seal(self, message: bytes, nonce: bytes) -> bytes:

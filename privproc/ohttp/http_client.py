@@ -68,6 +68,7 @@ def encapsulate(
     try:
         check_expectation(request.fields)
     except DecodeError:
+        # req: rfc9458/5.1 client-expects-no-continue
         raise UsageError("a single-shot request can't have an expectation") from None
     asked = _Asked(request, selection, relay)
     posted, pending = asked.seal(at=at)
@@ -88,6 +89,7 @@ class Attempt(Step[tuple[_Asked, PendingResponse]]):
         reason to fetch keys on the spot, or to send anything again. Raises what :meth:`PendingResponse.finish` and
         :func:`~privproc.bhttp.decode_response` raise.
         """
+        # req: rfc9458/6.5 no-automatic-retry
         asked, pending = self._take()
         answer = _finish(pending, response)
         when = _offered_date(answer)
@@ -95,6 +97,7 @@ class Attempt(Step[tuple[_Asked, PendingResponse]]):
             return answer
         fields = tuple(field for field in asked.request.fields if field[0] != b"date")
         again = replace(asked.request, fields=(*fields, (b"date", when)))
+        # req: rfc9458/6.5.2 date-serves-nothing-else
         return DateRetry(asked._replace(request=again))
 
 
@@ -110,6 +113,7 @@ class DateRetry(Step[_Asked]):
 
     def encapsulate(self, *, at: int) -> tuple[Request, LastAttempt]:
         """The same request with the gateway's Date, in a fresh encapsulation. ``at`` is the client's own time."""
+        # req: rfc9458/6.5.2 date-retry-is-fresh
         posted, pending = self._take().seal(at=at)
         return posted, LastAttempt(pending)
 
@@ -122,6 +126,7 @@ class LastAttempt(Step[PendingResponse]):
 
     def finish(self, response: Response) -> Response:
         """The answer, whatever it is. Raises as :meth:`Attempt.finish` does."""
+        # req: rfc9458/6.5.2 date-retry-once
         return _finish(self._take(), response)
 
 

@@ -115,17 +115,21 @@ _DATE = Problem(DATE, "date field in request outside of acceptable range", 400)
 TABLE: Final[Mapping[tuple[type[PeerError], Place], Problem]] = {
     # Unknown, outdated and merely unopenable look alike: a refusal must not tell which keys exist. RFC 9458 §6.4 allows
     # 422 for all three; §5.3's problem type goes with any 4xx, and its example has 400, which here means malformed.
+    # req: rfc9458/5.3 outdated-key-problem
     (UnsupportedError, Place.BEFORE_DECAPSULATION): _KEY,
     (ExpiredError, Place.BEFORE_DECAPSULATION): _KEY,
+    # req: rfc9458/6.4 refused-keys-look-alike
     (OpenError, Place.BEFORE_DECAPSULATION): _KEY,
     (MethodError, Place.BEFORE_DECAPSULATION): _METHOD,
     (MediaTypeError, Place.BEFORE_DECAPSULATION): _MEDIA_TYPE,
     (LimitError, Place.BEFORE_DECAPSULATION): _LARGE,
+    # req: rfc9458/5.2 errors-before-are-in-the-clear
     (PeerError, Place.BEFORE_DECAPSULATION): _BAD,
     (PolicyError, Place.AFTER_DECAPSULATION): _TARGET,
     (ExpiredError, Place.AFTER_DECAPSULATION): _DATE,
     (WindowFullError, Place.AFTER_DECAPSULATION): _BUSY,
     (LimitError, Place.AFTER_DECAPSULATION): _LARGE,
+    # req: rfc9458/5.2 errors-after-are-encapsulated
     (PeerError, Place.AFTER_DECAPSULATION): _BAD,
 }
 """The answer to each error. The nearest base class counts, so every :class:`PeerError` has one."""

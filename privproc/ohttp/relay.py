@@ -49,7 +49,9 @@ class Resource:
 
 def carrying(mode: Mode, kind: str) -> Fields:
     """The fields of a message that carries an encapsulated one."""
+    # req: rfc9458/5 carrying-fields-only
     content_type = (b"content-type", kind.encode())
+    # req: chunked08/3 incremental
     return (content_type, INCREMENTAL) if mode is Mode.CHUNKED else (content_type,)
 
 
@@ -60,9 +62,11 @@ def request_mode(request: Request) -> Mode:
     :class:`DecodeError` for two Content-Types.
     """
     if request.method != "POST":
+        # req: rfc9458/5 posted
         raise MethodError("encapsulated requests are posted")
     mode = _REQUESTS.get(media_type(request.fields) or "")
     if mode is None:
+        # req: rfc9458/5 media-types
         raise MediaTypeError("not an encapsulated request")
     return mode
 
@@ -85,6 +89,7 @@ class Relay:
         bounded("encapsulated request", len(received.content), self.max_request)
         if not received.content:
             raise DecodeError("encapsulated request", "no content")
+        # req: rfc9458/6.2 relay-adds-nothing
         return self.gateway.post(mode, received.content), mode
 
     def head(self, received: Request) -> tuple[Request, Mode]:
@@ -103,6 +108,7 @@ class Relay:
         if answered.status != 200:
             return _refusal(answered)
         bounded("encapsulated response", len(answered.content), self.max_response)
+        # req: chunked08/3 response-of-the-same-mode
         if media_type(answered.fields) != mode.response_type:
             raise MediaTypeError(f"not an encapsulated response of mode {mode.name}")
         return Response(200, carrying(mode, mode.response_type), answered.content)

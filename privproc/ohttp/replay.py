@@ -98,6 +98,7 @@ class ReplayWindow:
             if until <= self._latest:
                 raise ExpiredError("request is no longer acceptable")
             if key.digest in self._seen:
+                # req: rfc9458/6.5 replays-are-found
                 raise ReplayError("request was seen before")
             if len(self._seen) >= self._capacity:
                 raise WindowFullError(f"replay window: {self._capacity} requests are remembered")
@@ -120,6 +121,7 @@ def check_date(value: bytes | None, *, at: int, tolerance: int) -> int:
         raise ExpiredError("request has no Date")
     when = decode_date(value)
     if abs(when - at) > tolerance:
+        # req: rfc9458/6.5.1 date-window
         raise ExpiredError("Date is outside of the window")
     return when + tolerance + 1
 

@@ -37,6 +37,7 @@ class Targets:
         What names no scheme or no authority never is: so neither a CONNECT, nor a request with a Host field alone.
         """
         if _normal(request.scheme, request.authority) not in self.origins:
+            # req: rfc9458/6.3 targets-are-allowed
             raise PolicyError("the gateway sends no requests to this target")
 
 
@@ -71,4 +72,5 @@ def check_expectation(fields: Fields) -> None:
     For single-shot requests. A chunked one may expect it, at the price of showing the round trip to the client.
     """
     if any(name == b"expect" for name, _ in fields):
+        # req: rfc9458/5.1 gateway-refuses-continue
         raise DecodeError("OHTTP request", "has an expectation")

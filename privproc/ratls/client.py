@@ -73,6 +73,7 @@ another one, and gateway and host could tell such devices apart."""
 
 
 @functools.cache
+# req: privproc1/4.2 one-clienthello
 def _check_profile(group: Group) -> None:
     """That OpenSSL's hellos have the profile: once per process and group, since all come from one context."""
     data = _hello()[1]
@@ -143,6 +144,7 @@ class Established(Handshaken):
         self._expected = (role, report_data)
         return report_data
 
+    # req: privproc1/4.8 nothing-before-appraisal
     def release(self, evidence: VerifiedEvidence, *, at: int) -> Channel:
         """The channel, if ``evidence`` is about this very session and still valid at ``at`` (Unix seconds).
 

@@ -193,6 +193,7 @@ def check_client_hello(data: bytes, group: Group) -> ClientHello:
     return hello
 
 
+# req: privproc1/4.2 no-retry-no-resumption
 def check_server_hello(flight: bytes, group: Group) -> int:
     """Check the ServerHello that opens ``flight`` (TLS records) and return how many bytes its record takes.
 

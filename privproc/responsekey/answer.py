@@ -148,6 +148,7 @@ class Answer(Unique):
         return self._feed.receive(b"", last=True)
 
 
+# req: privproc1/6.2 last-chunk-is-marked
 def _parse(suite: hpke.Suite, dk: hpke.PrivateKey, prk: bytes, th3: bytes) -> Parser[AnswerEvent]:
     size = int.from_bytes((yield Need(4, 4)), "big")
     if not 0 < size <= _ENC_LIMIT:

@@ -86,6 +86,7 @@ class _Keys(NamedTuple):
 
 
 def _schedule(context: Context, suite: hpke.Suite, exported: Secret) -> _Keys:
+    # req: privproc1/6.1 request-needs-the-exporter
     prk = hkdf.extract(_HASH, context.exporter.expose(), exported.expose())
     exported.wipe()
     context.exporter.wipe()
@@ -132,6 +133,7 @@ def _seal(
     return Writer().vector(4, enc).vector(4, ciphertext).done(), Answer(suite, dk, keys.prk, th3)
 
 
+# req: privproc1/6.1 one-request-per-key
 def open_request(context: Context, one_time: OneTimeKey, sealed: bytes) -> tuple[bytes, AnswerSealer]:
     """Open a request; gives it and what seals the answer. ``one_time`` is spent, ``context.exporter`` is wiped.
 

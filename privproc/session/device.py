@@ -103,6 +103,7 @@ def begin(
     size = contents.up - ohttp.request_overhead(outgoing.suite)
     hello, tls = ratls.connect(contents.group)
     message = _open(service, hello)
+    # req: privproc1/4.4 token-is-spent-first
     spent, proof_key = token.spend()
     th1 = transcript.opened(directory.package, _outer(outgoing, spent, proof_key), message)
     continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
@@ -163,6 +164,7 @@ class Opening(Step[_Asked]):
         the check that failed. Nothing of the user's has been sent then.
         """
         asked = self._take()
+        # req: privproc1/4.7 first-answer-in-time
         check_window("first answer", 0, asked.began + LEASE, at=at)
         sealed = _encapsulated(response)
         if len(sealed) != asked.contents.down:
@@ -289,6 +291,7 @@ class AnswerChannel(Unique):
         """Raises :class:`OpenError`, :class:`DecodeError` (truncated, among others), :class:`PolicyError`."""
         wire = bytes(self._take())
         if len(wire) not in ANSWER_SIZES:
+            # req: privproc1/5.2 answers-of-few-sizes
             raise PolicyError("the answer is not of a padded size")
         continued = Continued.decode(_content(self._pending.finish(wire)))
         events: list[AnswerEvent] = []

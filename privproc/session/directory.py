@@ -95,6 +95,7 @@ class Contents:
     def __post_init__(self) -> None:
         object.__setattr__(self, "challenge", TokenChallenge(BLIND_RSA, self.issuer, b"", (self.gateway,)))
         if len(self.keys.entries) != 1 or len(self.tokens.token_keys) != 1:
+            # req: privproc1/3.2 one-key-each
             raise PolicyError("directory: exactly one gateway key and one issuer key per epoch")
         if self.token_key.token_type != BLIND_RSA:
             raise PolicyError("directory: tokens are of type 0x0002, which the gateway verifies without the issuer")
@@ -222,6 +223,7 @@ class Anchors:
         if len(set(self.mirrors)) != len(self.mirrors) or not len(self.mirrors) // 2 < self.agreeing <= len(
             self.mirrors
         ):
+            # req: privproc1/3.5 majority-of-mirrors
             raise UsageError("mirrors have names of their own, and a majority of them must agree")
 
 
@@ -333,6 +335,7 @@ def _logged(
                 minimum_version=0,
                 at=at,
             )
+            # req: privproc1/3.5 logged-before-use
             logged.confirm(agreed.package.digest, at=at)
         except PeerError as error:
             failure = error

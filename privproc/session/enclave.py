@@ -41,6 +41,7 @@ class Enclave:
     suites: tuple[Suite, ...]
     format: EvidenceFormat = EvidenceFormat.SEV_SNP
 
+    # req: privproc1/4.6 role-is-the-enclaves-own
     def open(self, forward: bytes, *, at: int) -> EnclaveOpening:
         """Take Open as the gateway passes it on, and make the TLS flight and the session's one-time key.
 
@@ -90,6 +91,7 @@ class EnclaveOpening(Step[_Opened]):
         self.report_data = report_data
         self.until = opened.until
 
+    # req: privproc1/4.6 one-use-of-evidence
     def attest(self, evidence: bytes) -> tuple[bytes, AwaitingRequest]:
         """The offer for the gateway, and what takes the request."""
         opened = self._take()

@@ -174,11 +174,13 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
             return _wrapped_request(exchange, request, at)
         raise UntrustedError("not a path of this gateway")
 
+    # req: privproc1/4.5 all-refusals-look-alike
     def refuse(self) -> bytes:
         """The one refusal, for whatever reason: a status, padded like an answer. Once per exchange."""
         return self._answer.seal(Response(REFUSED), self._refusal)
 
 
+# req: privproc1/4.4 known-length-framing
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
     package = exchange.epoch.package
     if exchange.size != exchange.epoch.contents.up:
@@ -296,6 +298,7 @@ class ContinueRequest(Step[tuple[_Exchange, Continue]]):
         super().__init__((exchange, message))
         self.handle = message.handle
 
+    # req: privproc1/5.2 handles-are-used-once
     def accept(self, live: Live, *, at: int) -> tuple[bytes, Accepted]:
         """The TLS records for the enclave, and what answers. ``live`` must have been removed from where it was kept.
 

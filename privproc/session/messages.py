@@ -139,6 +139,7 @@ class Open:
         if padding != bytes(len(padding)):
             raise reader.fail("padding is not zero")
         if reader.offset != cls.SIZE:
+            # req: privproc1/4.3 open-has-one-size
             raise reader.fail(f"{reader.offset} bytes instead of {cls.SIZE}")
         return cls(role, log, namespace, formats, bool(device_required), policy_id, nonce, suites, client_hello)
 

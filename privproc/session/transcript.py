@@ -17,6 +17,7 @@ CONTINUE_EXPORT = LABEL + b"continue"
 """Context of the HPKE export (48 bytes) of the first exchange that authenticates the later ones."""
 
 
+# req: privproc1/2.2 outer-covers-exchange
 def outer(key_config: bytes, suite: bytes, enc: bytes, exported: Secret, token: bytes, pop: bytes) -> bytes:
     """The OHTTP exchange and the token, as an opaque digest (48 bytes).
 
@@ -31,6 +32,7 @@ def opened(package: bytes, outer_digest: bytes, open_message: bytes) -> bytes:
     return tagged_hash("open", package, outer_digest, open_message)
 
 
+# req: privproc1/2.6 evidence-in-the-transcript
 def attested(th1: bytes, report_data: bytes, evidence_format: int, evidence: bytes) -> bytes:
     """``th2`` (48 bytes): ``th1``, the hardware-signed field, and the evidence that the enclave wrote, with its format.
 
@@ -40,6 +42,7 @@ def attested(th1: bytes, report_data: bytes, evidence_format: int, evidence: byt
     return tagged_hash("attested", th1, report_data, hashlib.sha384(written).digest())
 
 
+# req: privproc1/5.1 continuation-is-authentic
 def continuation_mac(key: Secret, handle: bytes, offset: int, enc: bytes, records: bytes) -> bytes:
     """What (48 bytes) ties a later exchange to the first one: its handle, place in the stream, ``enc`` and records."""
     fields = (LABEL + b"continue", handle, offset.to_bytes(8, "big"), enc, hashlib.sha384(records).digest())

@@ -57,6 +57,7 @@ class TokenChallenge:
         if not AUTHORITY.fullmatch(self.issuer_name):
             raise UsageError("issuer name is not the authority of a URI")
         if len(self.redemption_context) not in (0, 32):
+            # req: rfc9577/2.1 challenge-layout
             raise UsageError("redemption context has neither 0 nor 32 bytes")
         if not all(map(AUTHORITY.fullmatch, self.origin_info)):
             raise UsageError("an origin name is not the authority of a URI")
@@ -130,8 +131,10 @@ class OfferedChallenge:
         """
         if not auth.is_scheme(SCHEME):
             raise UnsupportedError("challenge: not of the scheme PrivateToken")
+        # req: rfc9577/2.1 unknown-parameters-are-ignored
         text = auth.get("challenge")
         if text is None:
+            # req: rfc9577/2.1 malformed-challenge-is-ignored
             raise DecodeError("PrivateToken", "no challenge")
         challenge = TokenChallenge.decode(_base64url.decode(text, "challenge"))
         key, age = auth.get("token-key"), auth.get("max-age")
@@ -154,8 +157,10 @@ def decode_offers(value: bytes, *, origin: str) -> tuple[OfferedChallenge, ...]:
     for auth in httpauth.decode_challenges(value):
         try:
             offer = OfferedChallenge.decode(auth)
+        # req: rfc9577/2.1 unknown-type-is-ignored
         except PeerError:
             continue
+        # req: rfc9577/2.1 origin-is-listed
         if offer.challenge.names(origin):
             offers.append(offer)
     return tuple(offers)
@@ -164,6 +169,7 @@ def decode_offers(value: bytes, *, origin: str) -> tuple[OfferedChallenge, ...]:
 def grease_challenge() -> httpauth.Auth:
     """A challenge of a reserved token type with random contents, to be mixed in by origins (RFC 9577 §4.1, §6.2.1)."""
     random = os.urandom(2)
+    # req: rfc9577/4.1 grease
     types = sorted(GREASE)
     token_type = types[random[0] % len(types)]
     contents = token_type.to_bytes(2, "big") + os.urandom(32 + random[1] % 64)

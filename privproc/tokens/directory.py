@@ -55,6 +55,7 @@ class IssuerDirectory:
         Raises :class:`ExpiredError` when there is none.
         """
         for key in self.token_keys:
+            # req: rfc9578/4 not-before
             if key.token_type == token_type and (key.not_before is None or key.not_before <= at):
                 return key
         raise ExpiredError(f"issuer directory: no key of token type 0x{token_type:04x} is in use")
@@ -74,6 +75,7 @@ class IssuerDirectory:
         """
         bounded(WHAT, len(data), MAX_SIZE)
         body = strictjson.decode_object(data, WHAT)
+        # req: rfc9578/4 directory-layout
         uri, keys = body.get("issuer-request-uri"), body.get("token-keys")
         if not isinstance(uri, str) or not URI.fullmatch(uri):
             raise DecodeError(WHAT, "issuer-request-uri is not a URI")

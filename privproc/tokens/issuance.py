@@ -68,6 +68,7 @@ class TokenRequest:
     @classmethod
     def _read(cls, reader: Reader) -> TokenRequest:
         kind = kind_of(reader.u16(), "TokenRequest")
+        # req: rfc9578/5.1 voprf-request
         return cls(kind.token_type, reader.u8(), reader.take(kind.blinded_size))
 
     def encode(self) -> bytes:
@@ -89,6 +90,7 @@ class _Blinded(NamedTuple):
     def token(self, response: bytes) -> Token:
         # Exactly: peers ignore what follows a TokenResponse.
         if len(response) != self.key.kind.response_size:
+            # req: rfc9578/6.3 response-size
             raise DecodeError("TokenResponse", f"{len(response)} bytes, not {self.key.kind.response_size}")
         authenticator = self.finish(response)
         return Token(self.key.token_type, self.nonce, self.challenge_digest, self.key.key_id, authenticator)
@@ -165,6 +167,7 @@ def request_bound(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int)
 
 def _blind(challenge: TokenChallenge, trusted: Trusted[TokenKey], nonce: bytes, at: int) -> tuple[bytes, _Blinded]:
     key = usable(challenge, trusted, at=at)
+    # req: rfc9578/6.1 rsa-request
     message = token_input(key.token_type, nonce, challenge.digest, key.key_id)
     return _request(challenge, key, nonce, *key.client.blind(message))
 
@@ -230,6 +233,7 @@ class Issuer:
         listed = list(keys)
         self._keys = {(key.token_key.token_type, key.token_key.truncated_id): key for key in listed}
         if len(self._keys) != len(listed):
+            # req: rfc9578/5.5 truncated-ids-differ
             raise UsageError("two issuer keys share a truncated id")
 
     def issue(self, request: bytes, *, at: int) -> bytes:
@@ -249,6 +253,7 @@ class Issuer:
         """The key that a request names. Raises :class:`UnsupportedError`, :class:`ExpiredError` as :meth:`issue`."""
         key = self._keys.get((token_type, truncated_id))
         if key is None:
+            # req: rfc9578/5.2 issuer-checks-request
             raise UnsupportedError("TokenRequest: no key of this type with this truncated id")
         check_window("issuer key", key.not_before, key.not_after, at=at)
         return key

@@ -210,6 +210,7 @@ def _voprf_kind(token_type: int, suite: Suite) -> Kind:
     )
 
 
+# req: rfc9578/6.5 modulus-of-2048-bits
 def _decode_rsa(encoded: bytes) -> ClientKey:
     return _RsaClientKey(blindrsa.PublicKey.decode_spki(encoded))
 

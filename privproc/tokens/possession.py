@@ -121,6 +121,7 @@ def _read_key(reader: Reader) -> bytes:
     return key
 
 
+# req: privproc1/2.1 nonce-commits-to-key
 def _nonce(pop: bytes) -> bytes:
     return hashlib.sha256(NONCE_PREFIX + lp(pop)).digest()
 

@@ -34,6 +34,7 @@ class Statement:
         They depend on every element and on the key, so nobody can choose elements whose errors cancel out.
         """
         context = self.context
+        # req: rfc9497/2.2.1 composites-bind-all
         start = lp(context.suite.hash(lp(self.key) + context.seed_suffix))
         pairs = enumerate(zip(self.elements, self.products, strict=True))
         return [
@@ -49,6 +50,7 @@ class Statement:
 
 def prove(statement: Statement, k: bytes) -> bytes:
     """``GenerateProof``: ``c || s``, ``2 * Ns`` bytes, with the ``k`` (a scalar) of the statement."""
+    # req: rfc9497/2.2.1 proof-nonce-is-random
     return _derand_prove(statement, k, statement.context.suite.group.scalars.random())
 
 
@@ -85,5 +87,6 @@ def verify(statement: Statement, proof: bytes) -> None:
         )
     except DecodeError:  # a sum was the identity
         raise SignatureError("proof doesn't verify") from None
+    # req: rfc9497/2.2.2 proof-is-verified
     if not hmac.compare_digest(expected, c):
         raise SignatureError("proof doesn't verify")

@@ -135,6 +135,7 @@ class IntegerScalars:
             continue
         return scalar
 
+    # req: rfc9497/2.1 scalars-are-canonical
     def decode(self, data: bytes, what: str) -> bytes:
         """See :meth:`Scalars.decode`."""
         if len(data) != self.size or self.number(data) >= self._order or not any(data):

@@ -68,6 +68,7 @@ class PrivateKey(Unique):
         checked("info", (info,))
         derived = context(suite, mode)
         for counter in range(256):
+            # req: rfc9497/3.2.1 derived-keys
             scalar = derived.derive_scalar(seed.expose() + lp(info) + bytes((counter,)))
             if any(scalar):
                 return cls(suite, Secret(scalar))

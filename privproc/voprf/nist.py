@@ -42,6 +42,7 @@ class NistGroup(PointGroup):
         self.hash_size = 2 * curve.size
         self.element_size = 1 + -(-curve.p.bit_length() // 8)
 
+    # req: rfc9497/2.1 elements-are-validated
     def decode(self, data: bytes, what: str) -> EccPoint:
         """See :meth:`Group.decode`."""
         # OpenSSL takes uncompressed points as well, which the size excludes, and refuses any other encoding.

@@ -99,6 +99,7 @@ class PendingVerifiedOutputs(Step[tuple[_Blinded, Callable[[_Blinded, Sequence[b
         state, statement = self._take()
         try:
             elements = state.decode(evaluated)
+            # req: rfc9578/5.3 client-verifies-proof
             dleq.verify(statement(state, evaluated, elements), proof)
             return state.outputs(elements)
         finally:
@@ -108,9 +109,11 @@ class PendingVerifiedOutputs(Step[tuple[_Blinded, Callable[[_Blinded, Sequence[b
 def _blind(context: Context, inputs: Sequence[bytes], blinds: Sequence[bytes] | None, info: bytes | None) -> _Blinded:
     if not 0 < len(inputs) <= MAX_BATCH:
         raise UsageError(f"{len(inputs)} inputs, not 1 to {MAX_BATCH}")
+    # req: rfc9497/3.3.1 input-sizes
     checked("input", inputs)
     group = context.suite.group
     if blinds is None:
+        # req: rfc9497/3.3.1 fresh-blinds
         blinds = [group.scalars.random() for _ in inputs]
     points = (context.to_group(message, public=False) for message in inputs)
     elements = list(map(group.multiply, blinds, points))
@@ -287,6 +290,7 @@ class PoprfServer:
         scalars = key.suite.group.scalars
         tweaked = scalars.add(key._scalar.expose(), _tweak(self._context, info))
         if not any(tweaked):
+            # req: rfc9497/3.3.3 info-that-cancels
             raise UsageError("info cancels the private key: make another key")
         self._tweaked = PrivateKey(key.suite, Secret(tweaked))
         self._inverse = Secret(scalars.invert((tweaked,))[0])

@@ -132,6 +132,7 @@ class Context:
 
 
 @cache
+# req: rfc9497/3.1 mode-separation
 def context(suite: Suite, mode: Mode) -> Context:
     """The context of a suite and a mode, made once."""
     return Context(suite, mode)

@@ -251,7 +251,7 @@ class Results:
 
     def number(self) -> int:
         """The next one as a number."""
-        return self._int()
+        return int(next(self._words))
 
     def rest(self) -> list[bytes]:
         """All that are left."""

@@ -1,1 +1,1 @@
-"""One runner a kind of vector file: ``run(case)``."""
+"""Runners of kinds of vector files that need the tests' world; the others come with the package."""

@@ -11,8 +11,8 @@ from privproc.ratls.authenticator import Authenticators, Side
 from privproc.ratls.credential import Credential
 from privproc.ratls.exchange import Introduction, Presentation, introduced, presented
 from privproc.secret import Secret
+from privproc.vectors._straight import lp, sha384, t, u
 from tests import authenticators as ea
-from tests.straight import lp, sha384, t, u
 from tests.world import mutual as by_hand
 
 

@@ -10,7 +10,7 @@ import pytest
 from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.tdx import Collateral, Policy, Roots, VerifiedEvidence, appraise, verify_collateral
 from privproc.ledger import Logged
-from tests.vectorfile import Case
+from privproc.vectors.case import Case
 from tests.world.binding import bound
 
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from privproc.ratls import openssl
+from privproc.vectors._straight import lp, sha256, sha384, t, u
 from tests import authenticators as ea
-from tests.straight import lp, sha256, sha384, t, u
 
 MEDIA_TYPE = b"application/privproc-attestation"
 FORMAT = 1

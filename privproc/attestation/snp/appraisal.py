@@ -206,6 +206,7 @@ def _signature(case: _Case) -> None:
         raise SignatureError("report signature doesn't verify") from None
 
 
+# req: privproc1/4.8 binding-equals
 def _binding(case: _Case) -> None:
     if not hmac.compare_digest(case.report.report_data, case.binding):
         raise UntrustedError("report is bound to another session")

@@ -8,10 +8,10 @@ import pytest
 
 from privproc import voprf
 from privproc.errors import SignatureError
+from privproc.vectors._kinds.voprf import SUITES
 from privproc.voprf import Mode
 from tests.interop.driver import PeerError
 from tests.interop.peers import CIRCL_TOKENS, VOPRF_PY, VOPRF_TS, difference, named
-from tests.runners.voprf import SUITES
 
 pytestmark = [pytest.mark.loopback, pytest.mark.interop]
 

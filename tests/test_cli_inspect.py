@@ -1,0 +1,393 @@
+"""``privproc inspect``: what it says of every published and own vector, and of what nobody knows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from privproc import cose, keypackage, tokens
+from privproc.attestation.snp import Product
+from privproc.cli.inspect import names
+from privproc.cli.inspect.formats import FORMATS, Strength, describe, fitting
+from privproc.cli.main import main
+from privproc.errors import PeerError
+from privproc.ledger import Entry
+from privproc.secret import Secret
+from tests.world.amd import FakeAmd
+
+VECTORS = Path(__file__).resolve().parent.parent / "vectors"
+BY_NAME = {it.name: it for it in FORMATS}
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    return [case for case in json.loads((VECTORS / f"{name}.json").read_text())["cases"] if case["expect"] == "ok"]
+
+
+def unhex(value: str) -> bytes:
+    return bytes.fromhex(value)
+
+
+def found() -> Iterator[tuple[str, bytes]]:
+    """What the vectors hold, by the type that it must be found to be."""
+    for case in cases("rfc9458"):
+        yield "key-config", unhex(case["key_config"])
+        yield "ohttp-request", unhex(case["encapsulated_request"])
+        yield "ohttp-response", unhex(case["encapsulated_response"])
+        yield "binary-request", unhex(case["request"])
+        yield "binary-response", unhex(case["response"])
+    for case in cases("chunked_ohttp_08"):
+        yield "chunked-request", unhex(case["encapsulated_request"])
+        yield "chunked-response", unhex(case["encapsulated_response"])
+    for case in cases("rfc9292"):
+        if case["type"] in {"request", "response"}:
+            yield f"binary-{case['type']}", unhex(case["message"])
+    for case in cases("keyconfig"):
+        yield "key-configs" if case["form"] == "list" else "key-config", unhex(case["data"])
+    for name in ("rfc9578_type1", "rfc9578_type2"):
+        for case in cases(name):
+            yield "token", unhex(case["token"])
+            yield "challenge", unhex(case["token_challenge"])
+            yield "token-request", unhex(case["token_request"])
+            yield "token-response", unhex(case["token_response"])
+    for name in ("batched_amortized_type1", "batched_amortized_type5"):
+        yield from (("batch-request", unhex(case["token_request"])) for case in cases(name))
+    yield from (("generic-batch-request", unhex(case["token_request"])) for case in cases("batched_generic"))
+    yield from (("www-authenticate", case["www_authenticate"].encode()) for case in cases("rfc9577_headers"))
+    for case in cases("checkpoint") + cases("checkpoint_mldsa"):
+        yield "note", case["note"].encode()
+    yield from (("log-proof", case["proof"].encode()) for case in cases("ledger"))
+    yield from (("signers", unhex(case["data"])) for case in cases("signers"))
+    yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
+    yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
+    for case in cases("keypackage"):
+        yield "package", unhex(case["copies"][0]["data"])
+    for case in cases("privproc1_message"):
+        kind = {"Entry": "log-entry"}.get(case["type"], case["type"].lower())
+        # What is inside of these is arbitrary there, so they only pass for what they are when told to.
+        if kind not in {"forward", "opened", "published"}:
+            yield kind, unhex(case["encoded"])
+    for case in cases("privproc1_run"):
+        sealed = unhex(case["answer"]["e"])
+        yield "directory", unhex(case["contents"])
+        yield "opened", opened(case)
+        yield "certificate", unhex(case["endorsements"])[3:][: int(case["endorsements"][:6], 16)]
+        yield "open", unhex(case["transcript"]["open"])
+        yield "sealed-request", unhex(case["request"]["sealed"])
+        yield "snp-endorsements", unhex(case["endorsements"])
+        yield "forward", unhex(case["forward"])
+        yield "package", unhex(case["transcript"]["signed_package"])
+        chunks = [unhex(chunk["wire"]) for chunk in case["answer"]["chunks"]]
+        yield "sealed-answer", len(sealed).to_bytes(4, "big") + sealed + b"".join(chunks)
+
+
+def opened(case: dict[str, Any]) -> bytes:
+    """The gateway's first answer, of a real offer and what the host staples."""
+    parts = case["transcript"]
+    offer = lp(unhex(case["flight"])) + lp(unhex(parts["announcement"]))
+    offer += unhex("0001") + lp(unhex(parts["evidence"])) + unhex("0000")
+    return bytes(range(32)) + lp(offer) + lp(unhex(case["endorsements"])) + lp(unhex(case["log_proof"]))
+
+
+def lp(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+CORPUS = list(found())
+
+
+def leaves(rows: list[Any]) -> list[tuple[int, int]]:
+    return [(leaf.offset, leaf.size) for row in rows for leaf in row.leaves()]
+
+
+@pytest.mark.parametrize(("kind", "data"), CORPUS, ids=[f"{kind}-{at}" for at, (kind, _) in enumerate(CORPUS)])
+def test_every_vector_is_recognised_and_each_byte_shown_once(kind: str, data: bytes) -> None:
+    fits = fitting(data)
+    assert fits[0].error is None
+    assert fits[0].format.name == kind or BY_NAME[kind].strength is Strength.SIZE, [
+        fit.format.name for fit in fits if fit.error is None
+    ]
+    rows, error = describe(BY_NAME[kind], data, reveal=False)
+    assert error is None
+    at = 0
+    for offset, size in leaves(rows):
+        assert offset == at, rows
+        at += size
+    assert at == len(data)
+
+
+def test_every_format_is_in_the_corpus() -> None:
+    """But for those that the tests below make."""
+    made = {"authorization", "verifier-key", "issuer-directory", "checkpoint", "published", "cose"}
+    made |= {"snp-report"}
+    assert {it.name for it in FORMATS} - {kind for kind, _ in CORPUS} == made
+
+
+@given(st.sampled_from(FORMATS), st.binary(max_size=300), st.sampled_from(CORPUS), st.data())
+@settings(max_examples=400)
+def test_whatever_comes_is_shown_as_far_as_it_goes(which: Any, noise: bytes, known: Any, data: st.DataObject) -> None:
+    kind, good = known
+    which = data.draw(st.sampled_from([which, BY_NAME[kind]]))
+    cut = data.draw(st.integers(0, min(len(good), 3000)))
+    for text in (noise, good[:cut] + noise, good[:cut] + noise[:1] + good[cut + 1 :]):
+        rows, error = describe(which, text, reveal=True)
+        assert error is None or isinstance(error, PeerError)
+        if rows and error is not None and leaves(rows):
+            assert max(offset + size for offset, size in leaves(rows)) <= len(text)
+
+
+# The command.
+
+
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stdin: bytes, *arguments: str) -> Any:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+    status = main(["inspect", *arguments])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture
+def inspect(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    return lambda stdin, *arguments: run(capsys, monkeypatch, stdin, *arguments)
+
+
+TOKEN = unhex(cases("rfc9578_type2")[0]["token"])
+REQUEST = unhex(cases("rfc9458")[0]["encapsulated_request"])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("hex", REQUEST.hex().encode()),
+        ("hex", b"0x" + REQUEST.hex().upper().encode() + b"\n"),
+        ("hex", REQUEST.hex(":").encode()),
+        ("hex", b"\n".join(REQUEST[at : at + 16].hex(" ").encode() for at in range(0, len(REQUEST), 16))),
+        ("base64", base64.encodebytes(REQUEST)),
+        ("base64", base64.b64encode(REQUEST).rstrip(b"=")),
+        ("base64url", base64.urlsafe_b64encode(REQUEST + b"\xff\xff\xff")),
+        ("raw", REQUEST),
+        ("pem", b"-----BEGIN MESSAGE-----\n" + base64.encodebytes(REQUEST) + b"-----END MESSAGE-----\n"),
+    ],
+)
+def test_encodings_are_found_out(inspect: Any, encoding: str, text: bytes) -> None:
+    status, out, _ = inspect(text, "--json")
+    report = json.loads(out)
+    assert (status, report["type"], report["encoding"]) == (0, "ohttp-request", encoding)
+    assert inspect(text, "--json", "--from", encoding)[1] == out
+
+
+def test_an_encoding_that_it_isnt(inspect: Any) -> None:
+    status, out, _ = inspect(b"no hex", "--from", "hex")
+    assert status == 1
+    assert "not hex" in out
+
+
+def test_text_has_offsets_and_sizes(inspect: Any) -> None:
+    status, out, _ = inspect(REQUEST.hex().encode())
+    assert status == 0
+    assert out.startswith("standard input: encapsulated request (RFC 9458 §4.1), 80 bytes, hex\n")
+    assert re.search(r"^ +7 +32  enc +4b28f881", out, re.MULTILINE)
+    assert re.search(r"^ +39 +41  ciphertext and tag +6374e4", out, re.MULTILINE)
+
+
+def test_nothing_that_can_be_spent_is_shown(inspect: Any) -> None:
+    nonce, authenticator = TOKEN[2:34].hex(), TOKEN[-256:].hex()
+    field = b"Authorization: " + tokens.Token.decode(TOKEN).authorization()
+    for text in (TOKEN.hex().encode(), field):
+        for flags in ((), ("--json",)):
+            status, out, _ = inspect(text, *flags)
+            assert status == 0
+            assert nonce[:16] not in out
+            assert authenticator[:16] not in out
+            assert base64.urlsafe_b64encode(TOKEN)[:48].decode() not in out
+            assert TOKEN[34:66].hex() in out  # the challenge's digest is what people compare
+    assert nonce in inspect(TOKEN.hex().encode(), "--reveal", "--json")[1]
+
+
+def test_handles_content_and_credentials_are_not_shown(inspect: Any) -> None:
+    continued = next(unhex(case["encoded"]) for case in cases("privproc1_message") if case["type"] == "Continued")
+    assert continued[:32].hex()[:16] not in inspect(continued.hex().encode())[1]
+    message = b"\x00\x04POST\x05https\x01a\x01/" + b"\x18\x06cookie\x03s=1\x06x-thin\x05plain" + b"\x06secret"
+    status, out, _ = inspect(message)
+    assert status == 0
+    assert "plain" in out
+    assert "s=1" not in out
+    assert "secret" not in out
+    assert (
+        "secret" in bytes.fromhex(json.loads(inspect(message, "--json", "--reveal")[1])["rows"][-2]["value"]).decode()
+    )
+
+
+def test_private_keys_are_refused(inspect: Any) -> None:
+    text = b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(bytes(48)) + b"-----END PRIVATE KEY-----\n"
+    for flags in ((), ("--reveal",), ("--json",)):
+        status, out, _ = inspect(text, *flags)
+        assert status == 1
+        assert "private key" in out
+        assert "AAAA" not in out
+
+
+def test_why_nothing_fits(inspect: Any) -> None:
+    status, out, _ = inspect(TOKEN[:-1].hex().encode())
+    assert status == 1
+    assert re.search(r"^  token +Token: 256 bytes wanted, 255 left \(at byte 98\)$", out, re.MULTILINE)
+    report = json.loads(inspect(TOKEN[:-1].hex().encode(), "--json")[1])
+    assert report["type"] is None
+    assert set(report["reasons"]) | set(report["also"]) == set(BY_NAME)
+    assert report["also"] == ["ohttp-response"]  # as any bytes of a size are, which is not enough
+
+
+def test_a_forced_type_shows_how_far_it_goes(inspect: Any) -> None:
+    status, out, _ = inspect(TOKEN[:-1].hex().encode(), "--as", "token")
+    assert status == 1
+    assert re.search(r"^ +66 +32  token key id", out, re.MULTILINE)
+    assert re.search(r"^ +98 +255  not read", out, re.MULTILINE)
+    assert out.endswith("wrong: Token: 256 bytes wanted, 255 left (at byte 98)\n")
+
+
+def test_certificates_with_what_vendors_say(inspect: Any) -> None:
+    endorsements = unhex(cases("privproc1_run")[0]["endorsements"])
+    vcek = endorsements[3:][: int.from_bytes(endorsements[:3], "big")]
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(vcek) + b"-----END CERTIFICATE-----\n"
+    status, out, _ = inspect(pem * 2)
+    assert status == 0
+    assert out.count("X.509 certificate") == 2
+    assert "AMD: TCB, microcode" in out
+    assert re.search(r"AMD: hardware id of the chip +1\.3\.6\.1\.4\.1\.3704\.1\.4", out)
+    quote = unhex(cases("tdx")[0]["evidence"])
+    chain = quote[quote.index(b"-----BEGIN") :]
+    _, out, _ = inspect(chain)
+    for name in ("FMSPC", "PCE-ID", "TCB component 16", "CPUSVN"):
+        assert name in out
+
+
+def test_evidence_in_a_certificate(inspect: Any) -> None:
+    report = unhex(cases("privproc1_run")[0]["transcript"]["evidence"])
+    for evidence in (report, b"\x04\x82\x04\xa0" + report):
+        status, out, _ = inspect(certificate_with("1.2.840.113741.1337.6", evidence))
+        assert status == 0
+        assert "evidence: quote, as Intel's RA-TLS has it" in out
+        assert "report data" in out
+    assert "report data" not in inspect(certificate_with("1.2.840.113741.1337.6", b"other"))[1]
+
+
+def certificate_with(oid: str, value: bytes) -> bytes:
+    from datetime import UTC, datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    key = ec.derive_private_key(7, ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+    builder = builder.not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+    builder = builder.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical=False)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+
+
+def test_what_the_vectors_dont_hold(inspect: Any) -> None:
+    run_ = cases("privproc1_run")[0]
+    field = tokens.Token.decode(TOKEN).authorization()
+    key = cases("rfc9578_type2")[0]["pkS"]
+    listed = tokens.IssuerDirectory(
+        "https://issuer.example/r", (tokens.TokenKey(2, unhex(key), 1_800_000_000),)
+    ).encode()
+    note = cases("checkpoint")[0]["keys"][0].encode()
+    message = cose.sign1(b"x", {}, keypackage.Signer(Secret(bytes(32)))._key).encode()
+    published = lp(unhex(run_["transcript"]["signed_package"])) + lp(unhex(run_["log_proof"]))
+    for kind, data in (
+        ("authorization", field),
+        ("authorization", b"authorization:  " + field + b"\r\n"),
+        ("issuer-directory", listed),
+        ("issuer-directory", json.dumps(json.loads(listed), indent=2).encode()),
+        ("verifier-key", note),
+        ("cose", message),
+        ("checkpoint", b"example.com/log\n5\n" + base64.b64encode(bytes(32)) + b"\nextension\n"),
+        ("published", published),
+        ("snp-report", unhex(cases("privproc1_run")[0]["transcript"]["evidence"])),
+        ("log-entry", Entry("example/enclaves", "role", bytes(48), 1_800_000_000, 3).encode()),
+    ):
+        status, out, _ = inspect(data, "--json")
+        report = json.loads(out)
+        assert (status, report["type"]) == (0, kind), out
+        rows, _ = describe(BY_NAME[kind], data, reveal=False)
+        assert sum(size for _, size in leaves(rows)) == len(data)
+    assert "token key id" in inspect(listed)[1]
+
+
+def der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    return bytes((tag, size)) + content if size < 128 else bytes((tag, 0x83)) + size.to_bytes(3, "big") + content
+
+
+def test_nesting_is_bounded(inspect: Any) -> None:
+    deep = b""
+    for _ in range(3000):
+        deep = der(0x30, deep)
+    status, out, _ = inspect(certificate_with("1.2.3", deep))
+    assert status == 0
+    assert "1.2.3" in out
+    pairs = b""
+    for _ in range(3000):
+        pairs = der(0x30, der(0x30, der(0x06, b"*") + (pairs or der(0x30, b""))))
+    assert inspect(certificate_with("1.2.840.113741.1.13.1", pairs))[0] == 0
+    for head in (b"\x81", b"\xa1\x01"):
+        status, out, _ = inspect((head * 3000 + b"\0").hex().encode(), "--as", "cose")
+        assert status == 1
+        assert "nested too deeply" in out
+
+
+def test_reports_of_a_known_product(inspect: Any) -> None:
+    for product, first in ((Product.TURIN, "FMC"), (Product.GENOA, "boot loader")):
+        report = FakeAmd.generate(product, 1_780_000_000).chip().report(measurement=bytes(48), report_data=bytes(64))
+        status, out, _ = inspect(report)
+        assert status == 0
+        assert f"({product.value})" in out
+        assert re.search(rf"reported TCB +{first} [0-9]+, .*SNP [0-9]+, microcode [0-9]+", out)
+
+
+def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert inspect(b"-----BEGIN X-----\n!\n-----END X-----\n", "--from", "pem")[0] == 1
+    monkeypatch.setattr("privproc.cli.source.MAX_INPUT", 4)
+    assert inspect(b"12345")[0] == 1
+    monkeypatch.undo()
+    assert names.time(10**20) == ""
+    assert names.time(1_800_000_000) == "2027-01-15 08:00:00Z"
+    message = next(unhex(case["encoded"]) for case in cases("privproc1_message") if case["type"] == "Continue")
+    assert inspect(message + b"\0", "--as", "sealed-request")[0] == 1
+    sealed = unhex(cases("privproc1_run")[0]["request"]["sealed"])
+    assert "1 trailing bytes" in inspect(sealed + b"\0", "--as", "sealed-request")[1]
+    answer = next(data for kind, data in CORPUS if kind == "sealed-answer")
+    assert "1 trailing bytes" in inspect(answer + b"\0", "--as", "sealed-answer")[1]
+    proof = cases("ledger")[0]["proof"].encode()
+    other = re.sub(rb"extra [^\n]+", b"extra " + base64.b64encode(b"another's"), proof)
+    assert b"another's".hex() in inspect(other)[1]
+    assert "extra data" not in inspect(re.sub(rb"extra [^\n]+\n", b"", proof))[1]
+    escaped = b'{"issuer-request-uri": "https:\\/\\/issuer.example", "token-keys": []}'
+    assert "https://issuer.example" in inspect(escaped)[1]
+
+
+def test_several_files_and_missing_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "request"
+    path.write_bytes(REQUEST)
+    assert main(["inspect", str(path), str(path)]) == 0
+    assert capsys.readouterr().out.count("encapsulated request") == 2
+    assert main(["inspect", str(tmp_path / "none")]) == 2
+    assert "none" in capsys.readouterr().err
+
+
+def test_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "--types"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()] == [it.name for it in FORMATS]
