@@ -29,7 +29,7 @@ from privproc.ohttp import problems
 from privproc.ratls import client
 from privproc.responsekey import answer, request
 from privproc.secret import Secret
-from privproc.session import directory, gateway, messages, profile, transcript
+from privproc.session import directory, frames, gateway, messages, profile, transcript
 from privproc.tagged import tagged_hash
 from privproc.tokens import possession
 from privproc.tokens.directory import MAX_SIZE as MAX_ISSUER_DIRECTORY
@@ -215,7 +215,13 @@ LIMITS: dict[str, list[int]] = {
     "first answer after the request's making": [profile.LEASE],
     "second request after the first answer": [profile.LEASE],
     "first handle": [profile.LEASE],
-    "later handles, announcement": [profile.LIFETIME],
+    "first request after Open": [profile.WAIT],
+    "later handles, enclave's wait for the next request": [profile.IDLE],
+    "announcement": [profile.LIFETIME],
+    "requests of an announcement": [profile.REQUESTS],
+    "attestations of a TLS session": [profile.ATTESTATIONS],
+    "frame": [frames._LIMIT],
+    "new evidence": list(messages.RENEWAL_SIZES),
     "grace of the last epoch at the gateway": [gateway.GRACE],
     "cosignature ahead of the clock": [SKEW],
     "records under one TLS key": [ratls.MAX_RECORDS],
@@ -297,7 +303,7 @@ def test_known_answers_of_messages(known: dict[str, Any]) -> None:
     assert message.encode() == known["opening"]
     assert message.suites == tuple((suite.kem, suite.kdf, suite.aead) for suite in profile.SUITES)
     announcement = responsekey.Announcement.decode(known["ann"])
-    assert (announcement.max_requests, announcement.lifetime) == (1, profile.LIFETIME)
+    assert (announcement.max_requests, announcement.lifetime) == (1, 60)
     entry = Entry("example/enclaves", "summarise", b"\5" * 48, 1_800_000_000, 7)
     assert entry.encode() == known["entry"]
     assert leaf_hash(entry.encode()).hex() in PROTOCOL

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from privproc import session
 from privproc.errors import PrivprocError
 from privproc.http import Response
-from privproc.responsekey import AnswerData, AnswerEnd
+from privproc.responsekey import AnswerData
 from privproc.session import transcript
 from privproc.session.messages import Forward
 from privproc.tokens import BoundToken, MemoryStore
@@ -85,7 +85,7 @@ class PrivateRequests(RuleBasedStateMachine):
             anchors=self.world.anchors,
             at=self.world.at,
         )
-        self.nonces[opening._state[0].th1] = token.nonce
+        self.nonces[opening._state[0][0].th1] = token.nonce
         self.wires.append(request.content)
         self.openings.append((request.content, opening))
 
@@ -132,9 +132,9 @@ class PrivateRequests(RuleBasedStateMachine):
         self.read(channel, question, self.responses[other % len(self.responses)])
 
     def read(self, channel: session.AnswerChannel, question: bytes, response: Response) -> None:
-        events = self.attempt(lambda: channel.receive(response))
+        events = self.attempt(lambda: channel.receive(response, at=self.world.at))
         if events is not None:
-            assert isinstance(events[-1], AnswerEnd)
+            assert isinstance(events[-1], session.AnswerComplete)
             content = b"".join(event.data for event in events if isinstance(event, AnswerData))
             self.answers += 1
             assert content.strip() == question  # the summary of one sentence is the sentence

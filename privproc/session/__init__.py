@@ -4,7 +4,11 @@ The device is a flow, gateway and enclave are steps; docs/protocol.md has the by
 
 ========================= =====================================================================
 :mod:`~.directory`        what a key package contains, and learning it from mirrors
-:mod:`~.device`           two round trips, from a token to the end of the answer
+:mod:`~.device`           steps, from a token to the end of the last answer
+:mod:`~.flows`            the same over any HTTP client
+:mod:`~.attested`         the device's end of an attested session, whatever carries it
+:mod:`~.link`             how its later round trips go
+:mod:`~.frames`           what goes through TLS
 :mod:`~.gateway`          token, proof, forwarding; handles for the second round trip
 :mod:`~.enclave`          evidence for a session, the request, the sealed answer
 :mod:`~.messages`         the bytes of every message
@@ -13,7 +17,7 @@ The device is a flow, gateway and enclave are steps; docs/protocol.md has the by
 ========================= =====================================================================
 """
 
-from privproc.session.device import AnswerChannel, Flow, Opening, Relay, Reply, Session, adrive, ask, begin, drive
+from privproc.session.device import AnswerChannel, AnswerComplete, AnswerEvent, Opening, Renewing, Session, begin
 from privproc.session.directory import (
     PURPOSE,
     Anchors,
@@ -26,7 +30,8 @@ from privproc.session.directory import (
     learn_signers,
     package_role,
 )
-from privproc.session.enclave import AwaitingRequest, Enclave, EnclaveOpening, EnclaveReply
+from privproc.session.enclave import Again, Asked, AwaitingRequest, Enclave, EnclaveOpening, EnclaveReply
+from privproc.session.flows import Flow, Reply, adrive, ask, ask_in, connect, drive
 from privproc.session.gateway import (
     GRACE,
     Accepted,
@@ -38,6 +43,7 @@ from privproc.session.gateway import (
     Live,
     OpenRequest,
 )
+from privproc.session.link import Relay
 from privproc.session.profile import SUITES
 
 __all__ = [
@@ -45,8 +51,12 @@ __all__ = [
     "PURPOSE",
     "SUITES",
     "Accepted",
+    "Again",
     "Anchors",
     "AnswerChannel",
+    "AnswerComplete",
+    "AnswerEvent",
+    "Asked",
     "AwaitingRequest",
     "Contents",
     "ContinueRequest",
@@ -65,12 +75,15 @@ __all__ = [
     "Opening",
     "Published",
     "Relay",
+    "Renewing",
     "Reply",
     "Service",
     "Session",
     "adrive",
     "ask",
+    "ask_in",
     "begin",
+    "connect",
     "drive",
     "learn",
     "learn_signers",

@@ -42,8 +42,8 @@ from privproc.session.messages import HANDLE_LENGTH, Continue, Continued, Forwar
 from privproc.session.profile import (
     ANSWER_SIZES,
     CONTINUE_PATH,
+    IDLE,
     LEASE,
-    LIFETIME,
     OPEN_PATH,
     PROOF_FIELD,
     REFUSED,
@@ -310,5 +310,5 @@ class Accepted(Step[tuple[_Exchange, Secret, int]]):
         content = Continued(handle, records).encode()
         needed = bounded("answer", len(content) + exchange.overhead, ANSWER_SIZES[-1])
         size = next(size for size in ANSWER_SIZES if needed <= size)
-        live = None if ended else Live(handle, key, offset, at + LIFETIME)
+        live = None if ended else Live(handle, key, offset, at + IDLE)
         return exchange.seal(Response(200, (), content), size), live

@@ -102,17 +102,19 @@ class Parties:
         sealed, live = forwarded.answer(offer, endorsements=self.endorsements, log_proof=self.log_proof, at=AT)
         # Device.
         ready = opening.finish(Response(200, SEALED, sealed), at=AT)
-        second, channel = ready.ask(QUESTION, at=AT)
+        second, channel = ready.ask(QUESTION, at=AT, last=True)
         # Gateway, enclave.
         exchange = self.gateway.open(second.content, at=AT)
         continued = exchange.read(at=AT)
         if not isinstance(continued, session.ContinueRequest):
             raise UsageError("not a continuation")
         records, accepted = continued.accept(live, at=AT)
-        _question, reply = waiting.receive(records, at=AT)
-        sealed, _live = accepted.answer(reply.finish(ANSWER), ended=True, at=AT)
+        asked = waiting.receive(records, at=AT)
+        if not isinstance(asked, session.Asked):
+            raise UsageError("not a question")
+        sealed, _live = accepted.answer(asked.reply.finish(ANSWER, at=AT)[0], ended=True, at=AT)
         # Device.
-        events = channel.receive(Response(200, SEALED, sealed))
+        events = channel.receive(Response(200, SEALED, sealed), at=AT)
         return b"".join(event.data for event in events if isinstance(event, AnswerData))
 
 

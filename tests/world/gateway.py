@@ -64,11 +64,10 @@ class GatewayServer:
             raise ReplayError("no such handle, or used")
         live, session = self.live.pop(message.handle)
         records, accepted = message.accept(live, at=at)
-        answer = self.host.receive(session, self.wire.cross("gateway → host", records), at=at)
+        answer, ended = self.host.receive(session, self.wire.cross("gateway → host", records), at=at)
         answer = self.wire.cross("host → gateway", answer)
         self.wire.see("gateway", records, answer)
-        # This world's enclaves answer one request in a session.
-        sealed, kept = accepted.answer(answer, ended=True, at=at)
+        sealed, kept = accepted.answer(answer, ended=ended, at=at)
         if kept is not None:
             self.keep(kept, session, at)
         return sealed
