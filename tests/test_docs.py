@@ -29,7 +29,7 @@ from privproc.ohttp import problems
 from privproc.ratls import client
 from privproc.responsekey import answer, request
 from privproc.secret import Secret
-from privproc.session import directory, frames, gateway, messages, profile, transcript
+from privproc.session import directory, frames, gateway, messages, pipe, profile, transcript
 from privproc.tagged import tagged_hash
 from privproc.tokens import possession
 from privproc.tokens.directory import MAX_SIZE as MAX_ISSUER_DIRECTORY
@@ -187,6 +187,15 @@ def test_the_states_of_a_channel() -> None:
     assert written == {
         state.name: {happened.name: after.name for happened, after in edges.items()}
         for state, edges in ratls.TRANSITIONS.items()
+    }
+
+
+def test_the_states_of_a_pipe() -> None:
+    head, *body = rows("### 9.1 Device", 9)
+    written = {row[0]: {name: state for name, state in zip(head[1:], row[1:], strict=True) if state} for row in body}
+    assert written == {
+        state.name: {happened.name: after.name for happened, after in edges.items()}
+        for state, edges in pipe.TRANSITIONS.items()
     }
 
 

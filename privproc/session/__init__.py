@@ -8,6 +8,9 @@ The device is a flow, gateway and enclave are steps; docs/protocol.md has the by
 :mod:`~.flows`            the same over any HTTP client
 :mod:`~.attested`         the device's end of an attested session, whatever carries it
 :mod:`~.link`             how its later round trips go
+:mod:`~.pipe`             a whole session in one chunked exchange
+:mod:`~.streams`          the gateway's end of chunked exchanges
+:mod:`~.chunked`          what both ends of them share
 :mod:`~.frames`           what goes through TLS
 :mod:`~.gateway`          token, proof, forwarding; handles for the second round trip
 :mod:`~.enclave`          evidence for a session, the request, the sealed answer
@@ -44,7 +47,18 @@ from privproc.session.gateway import (
     OpenRequest,
 )
 from privproc.session.link import Relay
+from privproc.session.pipe import Pipe, PipeEvent, PipeReady, PipeSession, open_pipe
 from privproc.session.profile import SUITES
+from privproc.session.streams import (
+    Download,
+    ForwardedPipe,
+    PipeDownload,
+    PipeRequest,
+    RecordsReceived,
+    RequestEnd,
+    StreamRequest,
+    Upload,
+)
 
 __all__ = [
     "GRACE",
@@ -61,6 +75,7 @@ __all__ = [
     "Contents",
     "ContinueRequest",
     "Directory",
+    "Download",
     "Enclave",
     "EnclaveOpening",
     "EnclaveReply",
@@ -68,17 +83,28 @@ __all__ = [
     "Exchange",
     "Flow",
     "Forwarded",
+    "ForwardedPipe",
     "Gateway",
     "Live",
     "Memory",
     "OpenRequest",
     "Opening",
+    "Pipe",
+    "PipeDownload",
+    "PipeEvent",
+    "PipeReady",
+    "PipeRequest",
+    "PipeSession",
     "Published",
+    "RecordsReceived",
     "Relay",
     "Renewing",
     "Reply",
+    "RequestEnd",
     "Service",
     "Session",
+    "StreamRequest",
+    "Upload",
     "adrive",
     "ask",
     "ask_in",
@@ -87,5 +113,6 @@ __all__ = [
     "drive",
     "learn",
     "learn_signers",
+    "open_pipe",
     "package_role",
 ]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, final
+from typing import Generic, NamedTuple, Protocol, TypeVar, final
 
 from privproc import bhttp, ohttp, ratls, responsekey
 from privproc._step import Step, Unique
@@ -38,6 +38,8 @@ from privproc.trust import Trusted, check_window
 from privproc.wire import Writer
 
 __all__ = ["AnswerChannel", "AnswerComplete", "AnswerEvent", "Opening", "Relay", "Renewing", "Session", "begin"]
+
+S = TypeVar("S")
 
 _FORMATS = tuple(map(int, FORMATS))
 _SUITES = tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in SUITES)
@@ -253,13 +255,13 @@ def _ends(attested: Attested, at: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerComplete:
+class AnswerComplete(Generic[S]):
     """Event: all of the answer has come. ``session``: what can ask next, or ``None`` if the session is over."""
 
-    session: Session | None
+    session: S | None
 
 
-AnswerEvent = AnswerData | AnswerComplete
+AnswerEvent = AnswerData | AnswerComplete[Session]
 
 
 @final

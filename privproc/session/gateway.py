@@ -157,8 +157,7 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
         if not message.startswith(_KNOWN_LENGTH):
             raise PolicyError("a request is framed with known lengths")
         request = bhttp.decode_request(message)
-        if (request.method, request.scheme, request.authority) != ("POST", "https", exchange.epoch.contents.gateway):
-            raise UntrustedError("not a request to this gateway")
+        check_target(exchange.epoch, request.method, request.scheme, request.authority)
         if request.path == OPEN_PATH:
             return _open_request(exchange, request, at)
         if request.path == CONTINUE_PATH:
@@ -172,12 +171,25 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
 
 
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
-    responder, epoch = exchange.responder, exchange.epoch
-    if exchange.size != epoch.contents.up:
+    if exchange.size != exchange.epoch.contents.up:
         raise PolicyError("a first request is not of the directory's size")
-    token = Token.from_authorization(_required(request.fields, b"authorization"))
+    forward, spend_key = admit(exchange.responder, exchange.epoch, request.fields, request.content, at=at)
+    return OpenRequest(exchange, forward, spend_key)
+
+
+def check_target(epoch: Epoch, method: str, scheme: str, authority: str) -> None:
+    """Raise :class:`UntrustedError` for what isn't a request to this gateway."""
+    if (method, scheme, authority) != ("POST", "https", epoch.contents.gateway):
+        raise UntrustedError("not a request to this gateway")
+
+
+def admit(
+    responder: ohttp.Responder | ohttp.StreamResponder, epoch: Epoch, fields: Fields, message: bytes, *, at: int
+) -> tuple[Forward, SpendKey]:
+    """Check token and proof of a first request with ``message``, the bytes of Open. Raises :class:`PeerError`."""
+    token = Token.from_authorization(_required(fields, b"authorization"))
     redeemed = epoch.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
-    pop, proof = _read_proof(_required(request.fields, PROOF_FIELD))
+    pop, proof = _read_proof(_required(fields, PROOF_FIELD))
     outer = transcript.outer(
         responder.key_config,
         responder.suite.encoded,
@@ -186,10 +198,9 @@ def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest
         token.encode(),
         pop,
     )
-    th1 = transcript.opened(epoch.package, outer, request.content)
+    th1 = transcript.opened(epoch.package, outer, message)
     verify_possession(pop, redeemed.token.nonce, th1, proof)
-    forward = Forward(epoch.package, outer, request.content)
-    return OpenRequest(exchange, forward, redeemed.spend_key)
+    return Forward(epoch.package, outer, message), redeemed.spend_key
 
 
 def _required(fields: Fields, name: bytes) -> bytes:
@@ -222,6 +233,15 @@ class Live:
     offset: int
     expires: int
 
+    def check(self, message: Continue, enc: bytes, *, at: int) -> None:
+        """That ``message``, in the exchange of ``enc``, is the session's next; see :meth:`ContinueRequest.accept`."""
+        check_window("handle", 0, self.expires, at=at)
+        mac = transcript.continuation_mac(self.key, self.handle, message.offset, enc, message.records)
+        if not hmac.compare_digest(mac, message.mac):
+            raise SignatureError("continuation: of another session, or altered")
+        if message.offset != self.offset:
+            raise UntrustedError("continuation: not the next bytes of the stream")
+
 
 @final
 class OpenRequest(Step[tuple[_Exchange, Forward]]):
@@ -238,11 +258,20 @@ class OpenRequest(Step[tuple[_Exchange, Forward]]):
 
         ``reservation`` is the one of ``spend_key``, not left yet, else :class:`UsageError`. Raises :class:`PeerError`.
         """
-        if reservation.key != self.spend_key:
-            raise UsageError("the reservation is of another token")
+        same_token(reservation, self.spend_key)
         exchange, forward = self._take()
-        ratls.check_client_hello(Open.decode(forward.open).client_hello, exchange.epoch.contents.group)
-        return forward.encode(), Forwarded(exchange)
+        return forwardable(forward, exchange.epoch), Forwarded(exchange)
+
+
+def same_token(reservation: Reservation, spend_key: SpendKey) -> None:
+    if reservation.key != spend_key:
+        raise UsageError("the reservation is of another token")
+
+
+def forwardable(forward: Forward, epoch: Epoch) -> bytes:
+    """The bytes for the enclave, once Open and its ClientHello are seen to be such. Raises :class:`PeerError`."""
+    ratls.check_client_hello(Open.decode(forward.open).client_hello, epoch.contents.group)
+    return forward.encode()
 
 
 @final
@@ -283,13 +312,7 @@ class ContinueRequest(Step[tuple[_Exchange, Continue]]):
         would kill the TLS session, so it stops here.
         """
         exchange, message = self._take()
-        check_window("handle", 0, live.expires, at=at)
-        enc = exchange.responder.enc
-        mac = transcript.continuation_mac(live.key, live.handle, message.offset, enc, message.records)
-        if not hmac.compare_digest(mac, message.mac):
-            raise SignatureError("continuation: of another session, or altered")
-        if message.offset != live.offset:
-            raise UntrustedError("continuation: not the next bytes of the stream")
+        live.check(message, exchange.responder.enc, at=at)
         return message.records, Accepted((exchange, live.key, live.offset + len(message.records)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from privproc.session import Again, AwaitingRequest, Enclave
+from privproc.session import Again, Asked, AwaitingRequest, Enclave
 from tests.world.amd import FakeChip
 from tests.world.model import summarise
 from tests.world.wire import Wire
@@ -35,17 +35,31 @@ class Machine:
         return offer
 
     def receive(self, session: int, records: bytes, at: int) -> bytes:
-        asked = self.sessions.pop(session).receive(records, at=at)
+        """What the enclave answers to all of a request."""
+        waiting = self.sessions.pop(session)
+        return b"".join(self._answer(session, waiting.receive(records, at=at), at))
+
+    def stream(self, session: int, records: bytes, at: int) -> Iterator[bytes]:
+        """The same for records in any pieces, and as it is written; nothing until all has come."""
+        waiting = self.sessions.pop(session)
+        asked = waiting.receive_data(records, at=at)
+        if asked is None:
+            self.sessions[session] = waiting
+            return
+        yield from self._answer(session, asked, at)
+
+    def _answer(self, session: int, asked: Asked | Again, at: int) -> Iterator[bytes]:
         if isinstance(asked, Again):
             stapled = {"endorsements": self.chip.endorsements.encode(), "log_proof": self.log_proof(at)}
             out, self.sessions[session] = asked.attest(self.report(asked.report_data), at=at, **stapled)
-            return out
+            yield out
+            return
         self._wire.see("enclave", asked.question)
-        out = b"".join(map(asked.reply.send, self.pieces(asked.question)))
+        yield from map(asked.reply.send, self.pieces(asked.question))
         rest, waiting = asked.reply.finish(at=at)
         if waiting is not None:
             self.sessions[session] = waiting
-        return out + rest
+        yield rest
 
     def pieces(self, question: bytes) -> Iterator[bytes]:
         """What the model writes, as it writes it."""
@@ -79,3 +93,16 @@ class Host:
         answer = self._wire.cross("enclave → host", self.machine.receive(session, records, at))
         self._wire.see("host", records, answer)
         return answer, session not in self.machine.sessions
+
+    def stream(self, session: int, records: bytes, *, at: int) -> Iterator[bytes]:
+        """The enclave's records as they come."""
+        records = self._wire.cross("host → enclave", records)
+        self._wire.see("host", records)
+        for answer in self.machine.stream(session, records, at):
+            crossed = self._wire.cross("enclave → host", answer)
+            self._wire.see("host", crossed)
+            yield crossed
+
+    def ended(self, session: int) -> bool:
+        """Whether the enclave waits for nothing more."""
+        return session not in self.machine.sessions
