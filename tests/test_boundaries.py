@@ -158,6 +158,7 @@ def samples() -> dict[str, Decoder]:
         "session.messages.Opened": of(messages.Opened, messages.Opened(bytes(32), b"o", b"e", b"p")),
         "session.messages.Continue": of(messages.Continue, messages.Continue(bytes(32), 1, bytes(48), b"r")),
         "session.messages.Continued": of(messages.Continued, messages.Continued(bytes(32), b"r")),
+        "session.gateway.Live": of(session.Live, session.Live(bytes(32), Secret(bytes(48)), 1, 2)),
         "tokens.challenge.TokenChallenge": of(tokens.TokenChallenge, contents.challenge),
         "tokens.directory.IssuerDirectory": of(tokens.IssuerDirectory, contents.tokens, exact=False),
         "tokens.issuance.TokenRequest": of(tokens.TokenRequest, token_request()),

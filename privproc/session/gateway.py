@@ -50,7 +50,7 @@ from privproc.session.profile import (
 )
 from privproc.tokens import Origin, Reservation, SpendKey, Token, verify_possession
 from privproc.trust import _trusted, check_window
-from privproc.wire import Reader, bounded
+from privproc.wire import Reader, Writer, bounded
 
 __all__ = [
     "GRACE",
@@ -225,13 +225,27 @@ class Live:
     """What the gateway keeps of a session between two exchanges, under ``handle`` (32 bytes, single-use).
 
     ``offset`` counts the device's record bytes so far; ``expires`` is in Unix seconds. Which enclave serves the session
-    is for the caller to remember beside it.
+    is for the caller to remember beside it. The one thing of a session that may be stored: a gateway that is started
+    anew goes on with it, as another one with the same table does. Remove it there before :meth:`ContinueRequest.accept`.
     """
 
     handle: bytes = field(repr=False)
     key: Secret
     offset: int
     expires: int
+
+    @classmethod
+    def decode(cls, data: bytes) -> Live:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(
+            data,
+            "Live",
+            lambda reader: cls(reader.take(HANDLE_LENGTH), Secret(reader.take(48)), reader.u64(), reader.u64()),
+        )
+
+    def encode(self) -> bytes:
+        """``handle[32] || key[48] || uint64 offset || uint64 expires``: a secret, as long as the session goes on."""
+        return Writer().raw(self.handle).raw(self.key.expose()).uint(8, self.offset).uint(8, self.expires).done()
 
     def check(self, message: Continue, enc: bytes, *, at: int) -> None:
         """That ``message``, in the exchange of ``enc``, is the session's next; see :meth:`ContinueRequest.accept`."""
