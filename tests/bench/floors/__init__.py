@@ -54,8 +54,8 @@ from tests.bench.floors.primitives import (
     rsa_pss_verify,
     sealing,
 )
-from tests.bench.floors.session import Sizes, request
-from tests.bench.floors.stream import ChunkStream
+from tests.bench.floors.session import Sizes, live_request, request
+from tests.bench.floors.stream import ChunkStream, Streams
 from tests.bench.floors.tls import TlsPair, TlsStream, handshake, handshake_call
 from tests.bench.floors.token import blind, blind_sign, finish, redemption
 
@@ -68,6 +68,7 @@ __all__ = [
     "ChunkStream",
     "Floor",
     "Sizes",
+    "Streams",
     "SuiteFloor",
     "TlsPair",
     "TlsStream",
@@ -88,6 +89,7 @@ __all__ = [
     "learn",
     "ledger",
     "ledger_calls",
+    "live_request",
     "ohttp",
     "ohttp_calls",
     "opening",

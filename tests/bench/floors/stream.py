@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
@@ -18,3 +20,13 @@ class ChunkStream:
         encrypt, decrypt, nonce = self._cipher.encrypt, self._cipher.decrypt, self._nonce
         sealed = [encrypt(nonce, self._chunk, b"\0") for _ in range(self._per_piece)]
         return [decrypt(nonce, one, b"\0") for one in sealed]
+
+
+class Streams:
+    """Several streams that each piece goes through."""
+
+    def __init__(self, *streams: Any) -> None:
+        self._streams = streams
+
+    def piece(self) -> list[object]:
+        return [stream.piece() for stream in self._streams]
