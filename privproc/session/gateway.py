@@ -226,7 +226,7 @@ class Live:
 
     ``offset`` counts the device's record bytes so far; ``expires`` is in Unix seconds. Which enclave serves the session
     is for the caller to remember beside it. The one thing of a session that may be stored: a gateway that is started
-    anew goes on with it, as another one with the same table does. Remove it there before :meth:`ContinueRequest.accept`.
+    anew goes on with it, as another one with the same table does. Remove it there before it is accepted.
     """
 
     handle: bytes = field(repr=False)
