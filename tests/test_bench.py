@@ -27,6 +27,7 @@ BOUNDS = {
     "report and chain, all new": 1.3,
     "appraisal of a TDX quote": 1.3,
     "private request, all parties": 1.4,
+    "live session's request, all parties": 1.35,
     "blind RSA-2048: sign, pycryptodome": 1 / 0.85,
     "blind RSA-2048: sign, gmpy2": 1 / 0.85,
     "blind RSA-2048: sign, libcrypto": 1 / 0.85,

@@ -189,6 +189,7 @@ def samples() -> dict[str, Decoder]:
         "session.wrapped.messages.Delivery": of(
             Delivery, Delivery(bytes(48), bytes(48), head.encode(), 1, Wrap(b"enc", bytes(64)), body)
         ),
+        "session.gateway.Live": of(session.Live, session.Live(bytes(32), Secret(bytes(48)), 1, 2)),
         "tokens.challenge.TokenChallenge": of(tokens.TokenChallenge, contents.challenge),
         "tokens.directory.IssuerDirectory": of(tokens.IssuerDirectory, contents.tokens, exact=False),
         "tokens.issuance.TokenRequest": of(tokens.TokenRequest, token_request()),
@@ -459,10 +460,7 @@ SHOWN = {
     "ratls.exchange": "requests, certificates and signatures",
     "ratls.mutual": "the same, inside of steps, whose repr is their name",
     "responsekey.request.Context": "digests of a transcript",
-    "session.device._Asked.th1": "a digest of a transcript",
-    "session.device._Ready": "inside of Session, whose repr is its name",
     "session.directory": "published",
-    "session.enclave._Opened": "what the enclave announces, and a digest",
     "session.gateway.Epoch.package": "the digest of what is published",
     "responsekey.wrapped.Wrap": "what goes over the wire, sealed",
     "session.wrapped": "about nodes, and what is sealed for them; bodies don't show",

@@ -34,7 +34,7 @@ from privproc.responsekey import answer, request
 from privproc.responsekey import wrapped as wrapped_keys
 from privproc.responsekey.wrapped import SEALED_LENGTH
 from privproc.secret import Secret
-from privproc.session import directory, gateway, messages, profile, transcript, wrapped
+from privproc.session import directory, frames, gateway, messages, pipe, profile, transcript, wrapped
 from privproc.tagged import tagged_hash
 from privproc.tokens import possession
 from privproc.tokens.directory import MAX_SIZE as MAX_ISSUER_DIRECTORY
@@ -196,6 +196,15 @@ def test_the_states_of_a_channel() -> None:
     }
 
 
+def test_the_states_of_a_pipe() -> None:
+    head, *body = rows("### 9.1 Device", 9)
+    written = {row[0]: {name: state for name, state in zip(head[1:], row[1:], strict=True) if state} for row in body}
+    assert written == {
+        state.name: {happened.name: after.name for happened, after in edges.items()}
+        for state, edges in pipe.TRANSITIONS.items()
+    }
+
+
 LIMITS: dict[str, list[int]] = {
     "Open": [messages.OPEN_SIZE],
     "ClientHello": [ratls.MAX_CLIENT_HELLO],
@@ -224,7 +233,13 @@ LIMITS: dict[str, list[int]] = {
     "first answer after the request's making": [profile.LEASE],
     "second request after the first answer": [profile.LEASE],
     "first handle": [profile.LEASE],
-    "later handles, announcement": [profile.LIFETIME],
+    "first request after Open": [profile.WAIT],
+    "later handles, enclave's wait for the next request": [profile.IDLE],
+    "announcement": [profile.LIFETIME],
+    "requests of an announcement": [profile.REQUESTS],
+    "attestations of a TLS session": [profile.ATTESTATIONS],
+    "frame": [frames._LIMIT],
+    "new evidence": list(messages.RENEWAL_SIZES),
     "grace of the last epoch at the gateway": [gateway.GRACE],
     "cosignature ahead of the clock": [SKEW],
     "records under one TLS key": [ratls.MAX_RECORDS],
@@ -330,7 +345,7 @@ def test_known_answers_of_messages(known: dict[str, Any]) -> None:
     assert message.encode() == known["opening"]
     assert message.suites == tuple((suite.kem, suite.kdf, suite.aead) for suite in profile.SUITES)
     announcement = responsekey.Announcement.decode(known["ann"])
-    assert (announcement.max_requests, announcement.lifetime) == (1, profile.LIFETIME)
+    assert (announcement.max_requests, announcement.lifetime) == (1, 60)
     entry = Entry("example/enclaves", "summarise", b"\5" * 48, 1_800_000_000, 7)
     assert entry.encode() == known["entry"]
     assert leaf_hash(entry.encode()).hex() in PROTOCOL

@@ -18,10 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from privproc import session
 from privproc.errors import PrivprocError
 from privproc.http import Response
-from privproc.responsekey import AnswerData, AnswerEnd
+from privproc.responsekey import AnswerData
 from privproc.session import transcript
 from privproc.session.messages import Forward
-from privproc.tokens import BoundToken, MemoryStore
+from privproc.tokens import BoundToken, MemoryStore, Token
+from tests.test_session_streams import Piped
 from tests.world.relay import ROUTE
 from tests.world.removed import removed
 from tests.world.world import ROLE, World
@@ -50,6 +51,8 @@ class PrivateRequests(RuleBasedStateMachine):
         self.openings: list[Any] = []
         self.sessions: list[Any] = []
         self.channels: list[Any] = []
+        self.renewals: list[Any] = []
+        self.bindings: set[bytes] = set()
         self.wires: list[bytes] = []
         self.responses: list[Response] = []
         self.nonces: dict[bytes, bytes] = {}  # th1 to the nonce of its token
@@ -85,7 +88,7 @@ class PrivateRequests(RuleBasedStateMachine):
             anchors=self.world.anchors,
             at=self.world.at,
         )
-        self.nonces[opening._state[0].th1] = token.nonce
+        self.nonces[opening._state[0][0].th1] = token.nonce
         self.wires.append(request.content)
         self.openings.append((request.content, opening))
 
@@ -105,17 +108,48 @@ class PrivateRequests(RuleBasedStateMachine):
     def finish(self, opening: session.Opening, response: Response) -> None:
         ready = self.attempt(lambda: opening.finish(response, at=self.world.at))
         if ready is not None:
+            self.bindings.add(ready.evidence.binding)
             self.sessions.append(ready)
 
     @some("sessions")
-    @rule(pick=PICK)
-    def ask(self, pick: int) -> None:
+    @rule(pick=PICK, last=st.booleans())
+    def ask(self, pick: int, last: bool = False) -> None:
         question = b"Question %d about the harbour." % len(self.questions)
-        asked = self.attempt(lambda: self.sessions[pick % len(self.sessions)].ask(question, at=self.world.at))
+        ready = self.sessions[pick % len(self.sessions)]
+        asked = self.attempt(lambda: ready.ask(question, at=self.world.at, last=last))
         if asked is not None:
             self.questions.append(question)
             self.wires.append(asked[0].content)
             self.channels.append((asked[0].content, asked[1], question))
+
+    @some("sessions")
+    @rule(pick=PICK)
+    def renew(self, pick: int) -> None:
+        ready = self.sessions[pick % len(self.sessions)]
+        asked = self.attempt(lambda: ready.renew(self.directory, at=self.world.at))
+        if asked is not None:
+            self.wires.append(asked[0].content)
+            self.renewals.append((asked[0].content, asked[1]))
+
+    @some("renewals")
+    @rule(pick=PICK)
+    def finish_renewal(self, pick: int) -> None:
+        """Send, and finish with what comes back."""
+        wire, renewing = self.renewals[pick % len(self.renewals)]
+        self.take(renewing, self.deliver(wire))
+
+    @some("renewals")
+    @some("responses")
+    @rule(pick=PICK, other=PICK)
+    def finish_renewal_with_any(self, pick: int, other: int) -> None:
+        self.take(self.renewals[pick % len(self.renewals)][1], self.responses[other % len(self.responses)])
+
+    def take(self, renewing: session.Renewing, response: Response) -> None:
+        ready = self.attempt(lambda: renewing.finish(response, at=self.world.at))
+        if ready is not None:
+            assert ready.evidence.binding not in self.bindings  # evidence is new each time
+            self.bindings.add(ready.evidence.binding)
+            self.sessions.append(ready)
 
     @some("channels")
     @rule(pick=PICK)
@@ -132,9 +166,12 @@ class PrivateRequests(RuleBasedStateMachine):
         self.read(channel, question, self.responses[other % len(self.responses)])
 
     def read(self, channel: session.AnswerChannel, question: bytes, response: Response) -> None:
-        events = self.attempt(lambda: channel.receive(response))
+        events = self.attempt(lambda: channel.receive(response, at=self.world.at))
         if events is not None:
-            assert isinstance(events[-1], AnswerEnd)
+            end = events[-1]
+            assert isinstance(end, session.AnswerComplete)
+            if end.session is not None:
+                self.sessions.append(end.session)
             content = b"".join(event.data for event in events if isinstance(event, AnswerData))
             self.answers += 1
             assert content.strip() == question  # the summary of one sentence is the sentence
@@ -146,9 +183,27 @@ class PrivateRequests(RuleBasedStateMachine):
         self.begin()
         self.open_session(-1)
         assert len(self.sessions) == sessions + 1
-        self.ask(-1)
-        self.question(-1)
-        assert self.answers == answers + 1
+        for asked in range(3):
+            self.ask(-1)
+            self.question(-1)
+            assert self.answers == answers + asked + 1
+            if asked == 1:
+                self.renew(-1)
+                self.finish_renewal(-1)
+
+    @rule()
+    def whole_pipe(self) -> None:
+        """The same in one chunked exchange."""
+        piped = Piped(self.world)
+        prepared = piped.pipe._prepared[0]
+        self.nonces[prepared.th1] = Token.from_authorization(prepared.head.fields[0][1]).nonce
+        piped.open()
+        for last in (False, True):
+            question = b"Question %d about the harbour." % len(self.questions)
+            self.questions.append(question)
+            assert piped.ask(question, last=last).strip() == question
+            if not last:
+                piped.renew()
 
     # What the one on the wire does.
 

@@ -22,7 +22,7 @@ from privproc.http import Request
 from privproc.keyconfig import GatewayKey
 from privproc.session import GRACE, ContinueRequest, Epoch, Gateway, OpenRequest
 from privproc.session.messages import Continued
-from privproc.session.profile import ANSWER_SIZES, CONTINUE_PATH, LEASE, LIFETIME, SUITES
+from privproc.session.profile import ANSWER_SIZES, CONTINUE_PATH, IDLE, LEASE, SUITES
 from tests.world.by_hand import AT, Device, forward, gateway, opened, read
 from tests.world.world import GATEWAY, World
 
@@ -110,11 +110,11 @@ def test_a_session_goes_on_under_new_handles(world: World) -> None:
         assert message.handle == live.handle
         out, accepted = message.accept(live, at=at)
         assert out == records
-        later = at + 10 * LIFETIME  # a model takes its time
+        later = at + 10 * IDLE  # a model takes its time
         sealed, following = accepted.answer(b"answer", ended=False, at=later)
         assert following is not None
         live = following
-        assert (live.offset, live.expires) == (offset + len(records), later + LIFETIME)
+        assert (live.offset, live.expires) == (offset + len(records), later + IDLE)
         handles.add(live.handle)
         assert len(handles) == round_ + 2
         response = bhttp.decode_response(pending.finish(sealed))

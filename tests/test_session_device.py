@@ -25,10 +25,10 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.http import Request, Response
-from privproc.responsekey import Announcement, AnswerData, AnswerEnd, OneTimeKey
-from privproc.session import Enclave
+from privproc.responsekey import Announcement, AnswerData, OneTimeKey
+from privproc.session import AnswerComplete
 from privproc.session.messages import Offer
-from privproc.session.profile import ANSWER_SIZES, LEASE, LIFETIME, SUITES
+from privproc.session.profile import ANSWER_SIZES, LEASE, SUITES, WAIT
 from privproc.tokens import BoundToken
 from tests.world.relay import ROUTE
 from tests.world.world import DOWN, ROLE, UP, World
@@ -230,7 +230,7 @@ def test_the_minimum_version_of_the_package_counts(world: World) -> None:
 def test_a_session_ends(world: World) -> None:
     """With the handle's lease, counted from when it came, and with the announcement, counted from Open."""
     for finished, ends in ((AT, AT + LEASE), (AT + 20, AT + 20 + LEASE), (AT + 29, AT + 29 + LEASE)):
-        assert ends <= AT + LIFETIME
+        assert ends <= AT + WAIT
         for at, fine in ((ends - 1, True), (ends, False)):
             request, opening = begin(world)
             ready = opening.finish(world.send(request), at=finished)
@@ -250,14 +250,8 @@ def test_a_first_answer_that_comes_late(world: World, at: int) -> None:
 
 
 def test_a_session_ends_with_its_announcement(world: World) -> None:
-    offered = Enclave.open
-
-    def shorter(self: Enclave, forward: bytes, *, at: int) -> Any:
-        with mock.patch("privproc.session.enclave.LIFETIME", 15):
-            return offered(self, forward, at=at)
-
-    with mock.patch.object(Enclave, "open", shorter):
-        ready = opened(world)
+    world.machine.enclave = replace(world.machine.enclave, lifetime=15)
+    ready = opened(world)
     with pytest.raises(ExpiredError, match="session"):
         ready.ask(QUESTION, at=AT + 15)
 
@@ -321,16 +315,16 @@ def test_any_split_of_the_answer(cuts: list[int]) -> None:
     for cut in sorted({min(cut, len(content)) for cut in cuts} | {len(content)}):
         events += answer.receive_data(content[start:cut])
         start = cut
-    events += answer.receive_end()
+    events += answer.receive_end(at=AT)
     assert b"".join(event.data for event in events[:-1] if isinstance(event, AnswerData)) == ANSWER
-    assert events[-1] == AnswerEnd(None)
+    assert isinstance(events[-1], AnswerComplete)
 
 
 def test_an_answer_is_read_once(world: World) -> None:
     response, answer = asked(world)
-    answer.receive(response)
+    answer.receive(response, at=AT)
     with pytest.raises(SpentError):
-        answer.receive(response)
+        answer.receive(response, at=AT)
 
 
 def test_an_answer_is_bounded(world: World) -> None:
@@ -339,28 +333,28 @@ def test_an_answer_is_bounded(world: World) -> None:
     with pytest.raises(LimitError):
         answer.receive_data(b"\0")
     with pytest.raises(SpentError):
-        answer.receive_end()
+        answer.receive_end(at=AT)
 
 
 def test_an_answer_of_nothing_is_opened_and_refused(world: World) -> None:
     _, answer = asked(world)
     answer.receive_data(bytes(ANSWER_SIZES[-1]))
     with pytest.raises(OpenError):
-        answer.receive_end()
+        answer.receive_end(at=AT)
 
 
 def test_an_answer_gets_one_try(world: World) -> None:
     """A false head, a false size, and bytes after the end leave nothing to try again with."""
     response, answer = asked(world)
     with pytest.raises(PolicyError):
-        answer.receive(replace(response, status=500))
+        answer.receive(replace(response, status=500), at=AT)
     with pytest.raises(SpentError):
-        answer.receive(response)
+        answer.receive(response, at=AT)
     response, answer = asked(world)
     answer.receive_data(response.content[:-1])
     with pytest.raises(PolicyError, match="padded size"):
-        answer.receive_end()
-    for late in (lambda: answer.receive_data(response.content), answer.receive_end):
+        answer.receive_end(at=AT)
+    for late in (lambda: answer.receive_data(response.content), lambda: answer.receive_end(at=AT)):
         with pytest.raises(SpentError):
             late()
 
@@ -380,7 +374,7 @@ def test_an_answer_gets_one_try(world: World) -> None:
 def test_what_the_second_response_must_be(world: World, change: Callable[[Response], Response], error: Any) -> None:
     response, answer = asked(world)
     with pytest.raises(error) as raised:
-        answer.receive(change(response))
+        answer.receive(change(response), at=AT)
     assert type(raised.value) is error
 
 
@@ -390,13 +384,13 @@ def test_a_refused_question(world: World) -> None:
     response = world.send(request)
     assert len(response.content) == ANSWER_SIZES[0]
     with pytest.raises(PolicyError, match=r"^the gateway refused the request$"):
-        answer.receive(response)
+        answer.receive(response, at=AT)
 
 
 def test_answers_of_two_devices_do_not_fit_each_other(world: World) -> None:
     (one, _), (_, other) = asked(world), asked(world)
     with pytest.raises(OpenError):
-        other.receive(one)
+        other.receive(one, at=AT)
 
 
 def test_records_of_another_session_do_not_open(world: World) -> None:
@@ -415,11 +409,11 @@ def test_records_of_another_session_do_not_open(world: World) -> None:
     asked(world)
     response, answer = asked(world)
     with pytest.raises(OpenError):
-        answer.receive(response)
+        answer.receive(response, at=AT)
 
 
 def test_records_that_say_nothing_are_a_truncation(world: World) -> None:
     world.wire.taps["host → gateway"] = lambda data: b"" if data[:1] == b"\x17" else data
     response, answer = asked(world)
-    with pytest.raises(DecodeError, match="truncated"):
-        answer.receive(response)
+    with pytest.raises(DecodeError, match="truncated: 0 bytes of it are authentic"):
+        answer.receive(response, at=AT)

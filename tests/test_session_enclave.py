@@ -22,9 +22,10 @@ from privproc.errors import (
 )
 from privproc.responsekey import Announcement, AnswerData, AnswerEnd, Context
 from privproc.responsekey.request import EXPORTER_LABEL, exporter_context
-from privproc.session import AwaitingRequest, Enclave, EnclaveOpening
+from privproc.session import Asked, AwaitingRequest, Enclave, EnclaveOpening
+from privproc.session.frames import Kind, frame
 from privproc.session.messages import Forward, Offer, Open
-from privproc.session.profile import LIFETIME, SUITES
+from privproc.session.profile import LIFETIME, REQUESTS, SUITES, WAIT
 from tests.world.world import NAMESPACE, ROLE, World
 
 AT = 1_800_000_000
@@ -71,7 +72,8 @@ class Device:
     def seal(self, question: bytes) -> tuple[bytes, responsekey.Answer]:
         exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, 0), 48)
         context = Context(self.th2, 0, b"", exporter)
-        return responsekey.seal_request(context, self.announcement.suite, self.announcement.key, question)
+        sealed, answer = responsekey.seal_request(context, self.announcement.suite, self.announcement.key, question)
+        return frame(Kind.LAST, sealed), answer
 
     def records(self, data: bytes) -> bytes:
         if data:
@@ -84,13 +86,15 @@ def test_from_open_to_the_end_of_the_answer(suite: Any) -> None:
     device = Device()
     waiting = device.establish(enclave(suites=(suite,)).open(device.forward.encode(), at=AT))
     assert device.announcement.suite == suite
-    assert (device.announcement.max_requests, device.announcement.lifetime) == (1, LIFETIME)
+    assert (device.announcement.max_requests, device.announcement.lifetime) == (REQUESTS, LIFETIME)
     assert (device.offer.format, device.offer.evidence, device.offer.devices) == (1, b"evidence", ())
     sealed, answer = device.seal(b"question")
-    question, reply = waiting.receive(device.records(sealed), at=AT + LIFETIME - 1)
-    assert question == b"question"
+    asked = waiting.receive(device.records(sealed), at=AT + WAIT - 1)
+    assert isinstance(asked, Asked)
+    assert asked.question == b"question"
+    reply = asked.reply
     events: list[Any] = []
-    for records in (reply.send(b"one "), reply.send(b"two "), reply.finish(b"three")):
+    for records in (reply.send(b"one "), reply.send(b"two "), reply.finish(b"three", at=AT)[0]):
         for event in device.channel.receive_data(records):
             if isinstance(event, ratls.DataReceived):
                 events += answer.receive_data(event.data)
@@ -100,7 +104,7 @@ def test_from_open_to_the_end_of_the_answer(suite: Any) -> None:
     with pytest.raises(SpentError):
         reply.send(b"more")
     with pytest.raises(SpentError):
-        reply.finish()
+        reply.finish(at=AT)
 
 
 def test_report_data_commits_to_this_session() -> None:
@@ -109,7 +113,7 @@ def test_report_data_commits_to_this_session() -> None:
     hello, flight = opening._state[0], opening._state[0].flight
     established = device.tls.finish(flight)
     th1 = session.transcript.opened(b"p" * 48, b"o" * 48, device.open.encode())
-    assert established.bind(role=ROLE, th1=th1, announcement=hello.announcement) == opening.report_data
+    assert established.bind(role=ROLE, th1=th1, announcement=hello.term.announcement) == opening.report_data
     assert len(opening.report_data) == 64
     assert enclave().open(device.forward.encode(), at=AT).report_data != opening.report_data
 
@@ -179,11 +183,11 @@ def waiting() -> tuple[Device, AwaitingRequest]:
     return device, device.establish(enclave().open(device.forward.encode(), at=AT))
 
 
-@pytest.mark.parametrize("at", [AT + LIFETIME, -1])
+@pytest.mark.parametrize("at", [AT + WAIT, -1])
 def test_a_late_request(waiting: tuple[Device, AwaitingRequest], at: int) -> None:
     device, step = waiting
     records = device.records(device.seal(b"question")[0])
-    with pytest.raises(ExpiredError, match="announcement"):
+    with pytest.raises(ExpiredError, match="session"):
         step.receive(records, at=at)
     with pytest.raises(SpentError):  # one try
         step.receive(records, at=AT)
@@ -213,7 +217,7 @@ def test_an_incomplete_request(waiting: tuple[Device, AwaitingRequest], cut: int
 
 def test_a_request_with_more_behind_it(waiting: tuple[Device, AwaitingRequest]) -> None:
     device, step = waiting
-    with pytest.raises(DecodeError, match="trailing"):
+    with pytest.raises(DecodeError, match="after the end"):
         step.receive(device.records(device.seal(b"question")[0] + b"\0"), at=AT)
 
 
@@ -248,8 +252,10 @@ def test_nothing_shows_and_nothing_is_copied(waiting: tuple[Device, AwaitingRequ
     opening = enclave().open(Device().forward.encode(), at=AT)
     assert (repr(opening), repr(step)) == ("<EnclaveOpening ready>", "<AwaitingRequest ready>")
     things: list[Any] = [opening, step]
-    _, reply = step.receive(device.records(device.seal(b"question")[0]), at=AT)
-    assert repr(reply) == "<EnclaveReply>"
+    asked = step.receive(device.records(device.seal(b"question")[0]), at=AT)
+    assert isinstance(asked, Asked)
+    reply = asked.reply
+    assert repr(asked) == "Asked(reply=<EnclaveReply>)"
     for thing in (*things, reply):
         for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(UsageError):

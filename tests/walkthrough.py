@@ -73,12 +73,13 @@ def request(world: World, question: bytes) -> session.Reply:
         lambda: opening.finish(response, at=world.at),
     )
     second, answer = log.step(
-        "seal the question to the enclave's one-time key, inside TLS", lambda: attested.ask(question, at=world.at)
+        "seal the question to the enclave's one-time key, inside TLS",
+        lambda: attested.ask(question, at=world.at, last=True),
     )
     response = log.step("second round trip: the model reads and answers", lambda: world.send(second))
-    events = log.step("open the answer, to its marked end", lambda: answer.receive(response))
+    events = log.step("open the answer, to its marked end", lambda: answer.receive(response, at=world.at))
     content = b"".join(event.data for event in events if isinstance(event, AnswerData))
-    return session.Reply(content, attested.evidence)
+    return session.Reply(content, attested.evidence, None)
 
 
 def views(world: World, question: bytes, reply: session.Reply) -> Iterator[list[str]]:

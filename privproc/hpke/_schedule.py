@@ -79,20 +79,20 @@ class TwoStage:
         self._export = label + b"sec"
         self._base = _BASE + hmac.digest(b"", self._psk_id, kdf.hash)
 
-    def _expanded(self, shared: bytes, info: bytes, psk: Psk | None) -> tuple[bytes, bytes]:
-        """What the three values are expanded from, and key_schedule_context, which ends what each is expanded with."""
-        name = self._hash
-        if psk is None:
-            head, labeled = self._base, self._secret
-        else:
-            head = _PSK + hmac.digest(b"", self._psk_id + psk.psk_id, name)
-            labeled = self._secret + psk.secret.expose()
-        return hmac.digest(shared, labeled, name), head + hmac.digest(b"", self._info + info, name) + b"\1"
+    def context(self, info: bytes, psk: Psk | None) -> bytes:
+        """What the expansions are bound to, key_schedule_context."""
+        head = self._base if psk is None else _PSK + hmac.digest(b"", self._psk_id + psk.psk_id, self._hash)
+        return head + hmac.digest(b"", self._info + info, self._hash)
+
+    def secret(self, shared: bytes, psk: Psk | None) -> bytes:
+        """The value that the three others are expanded from."""
+        labeled = self._secret if psk is None else self._secret + psk.secret.expose()
+        return hmac.digest(shared, labeled, self._hash)
 
     def derive(self, shared: bytes, info: bytes, psk: Psk | None) -> tuple[bytes, bytes, bytes]:
         """CombineSecrets_TwoStage."""
         name, (key_size, nonce_size) = self._hash, self._sizes
-        secret, tail = self._expanded(shared, info, psk)
+        secret, tail = self.secret(shared, psk), self.context(info, psk) + b"\1"
         exporter = hmac.digest(secret, self._exporter + tail, name)
         if not key_size:
             return b"", b"", exporter
@@ -101,7 +101,7 @@ class TwoStage:
 
     def exporter(self, shared: bytes, info: bytes, psk: Psk | None) -> bytes:
         """CombineSecrets_TwoStage, for who seals nothing."""
-        secret, tail = self._expanded(shared, info, psk)
+        secret, tail = self.secret(shared, psk), self.context(info, psk) + b"\1"
         return hmac.digest(secret, self._exporter + tail, self._hash)
 
     def export(self, exporter: bytes, context: bytes, length: int) -> bytes:

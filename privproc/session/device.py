@@ -1,89 +1,84 @@
-"""The device: two round trips, from a token to the end of the answer (docs/protocol.md §4 and §5).
+"""The device: from a token to the end of the last answer (docs/protocol.md §4 to §6).
 
 Steps, each left once::
 
     request, opening = begin(directory, token, role=..., relay=..., anchors=..., at=...)
     session          = opening.finish(response, at=...)       # appraised; nothing of the user's has been sent
     request, answer  = session.ask(question, at=...)
-    events           = answer.receive(response)
+    events           = answer.receive(response, at=...)       # the last one has the session's next state
+    request, renewal = session.renew(directory, at=...)       # where the evidence is too old to ask
+    session          = renewal.finish(response, at=...)
 
-:func:`ask` runs them as one flow; :func:`drive` and :func:`adrive` run the flow over any HTTP client.
+:mod:`~privproc.session.flows` runs them over any HTTP client; :mod:`~privproc.session.pipe` has them in one exchange.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple, TypeVar, final
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar, final
 
 from privproc import bhttp, ohttp, ratls, responsekey
 from privproc._step import Step, Unique
-from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
-from privproc.errors import ExpiredError, PolicyError, SpentError, UnsupportedError, UsageError
-from privproc.http import Request, Response, single
-from privproc.keyconfig import Selection, select
-from privproc.responsekey import Announcement, Answer, AnswerData, AnswerEvent, Context
-from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
+from privproc.errors import DecodeError, PeerError, PolicyError, SpentError, UsageError
+from privproc.hpke import PublicKey
+from privproc.http import Fields, Request, Response
+from privproc.keyconfig import Selection
+from privproc.responsekey import Answer, AnswerData, AnswerEnd
 from privproc.secret import Secret
 from privproc.session import transcript
+from privproc.session.attested import Attested, Demands, Renewal, attest
 from privproc.session.directory import Anchors, Contents, Directory, Service
-from privproc.session.grounds import grounds
-from privproc.session.messages import Continue, Continued, Offer, Open, Opened
-from privproc.session.profile import (
-    ANSWER_SIZES,
-    CONTINUE_PATH,
-    FORMATS,
-    LEASE,
-    OHTTP_REQUEST,
-    OHTTP_RESPONSE,
-    OPEN_PATH,
-    PROOF_FIELD,
-    SUITES,
-)
+from privproc.session.link import Link, Reader, Relay, check_head, content_of, encapsulated
+from privproc.session.messages import Open, Opened
+from privproc.session.profile import FORMATS, IDLE, LEASE, OPEN_PATH, PROOF_FIELD, SUITES
 from privproc.tokens import BoundToken, ProofKey, Token
 from privproc.trust import Trusted, check_window
-from privproc.wire import Writer, bounded
+from privproc.wire import Writer
 
-__all__ = ["AnswerChannel", "Flow", "Opening", "Relay", "Reply", "Session", "adrive", "ask", "begin", "drive"]
+__all__ = ["AnswerChannel", "AnswerComplete", "AnswerEvent", "Opening", "Relay", "Renewing", "Session", "begin"]
+
+S = TypeVar("S")
 
 _FORMATS = tuple(map(int, FORMATS))
 _SUITES = tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in SUITES)
 
-T = TypeVar("T")
 
-Flow = Generator[Request, "tuple[Response, int]", T]
-"""Yields requests; is sent each response with the time (Unix seconds) at which it came."""
+class Prepared(NamedTuple):
+    """Everything that a first request is made of, whatever carries it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Where the relay takes encapsulated requests for the gateway."""
-
-    authority: str
-    path: str
-
-    def request(self, encapsulated: bytes) -> Request:
-        """The request to the relay: no field but the media type, so that nothing tells devices apart."""
-        fields = ((b"content-type", OHTTP_REQUEST),)
-        return Request("POST", "https", self.authority, self.path, fields, encapsulated)
-
-
-class _Asked(NamedTuple):
-    """What an opening remembers."""
-
-    contents: Contents
-    service: Service
-    anchors: Anchors
-    relay: Relay
-    began: int
-    selection: Trusted[Selection]
-    pending: ohttp.PendingResponse
+    demands: Demands
     tls: ratls.PendingServer
     th1: bytes
     continue_key: Secret
+    head: Request
+    began: int
+
+    def __repr__(self) -> str:
+        return "<Prepared>"
+
+
+def prepare(
+    outgoing: ohttp.Outgoing | ohttp.OutgoingStream,
+    directory: Directory,
+    demands: Demands,
+    token: BoundToken,
+    *,
+    at: int,
+) -> Prepared:
+    """Spend the token on this exchange. ``head`` has Open for its content. Raises as :func:`begin`."""
+    contents = demands.contents
+    check_token(token, contents)
+    hello, tls = ratls.connect(contents.group)
+    message = _open(demands.service, hello)
+    # req: privproc1/4.4 token-is-spent-first
+    spent, proof_key = token.spend()
+    th1 = transcript.opened(directory.package, _outer(outgoing, spent, proof_key), message)
+    continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
+    fields: Fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, _proof(proof_key, th1)))
+    head = Request("POST", "https", contents.gateway, OPEN_PATH, fields, message)
+    return Prepared(demands, tls, th1, continue_key, head, at)
 
 
 def begin(
@@ -95,26 +90,16 @@ def begin(
     nothing: :class:`ExpiredError` for a directory past its time, :class:`UntrustedError` for a role that it doesn't
     list, :class:`UnsupportedError` when no suite is shared, :class:`UsageError` for a token of another issuer or epoch.
     """
-    contents = directory.contents.get(at=at)
-    service = contents.service(role)
-    _check_token(token, contents)
-    selection = directory.contents.map(lambda contents: select(contents.keys, SUITES))
-    outgoing = ohttp.begin(selection, at=at)
-    size = contents.up - ohttp.request_overhead(outgoing.suite)
-    hello, tls = ratls.connect(contents.group)
-    message = _open(service, hello)
-    # req: privproc1/4.4 token-is-spent-first
-    spent, proof_key = token.spend()
-    th1 = transcript.opened(directory.package, _outer(outgoing, spent, proof_key), message)
-    continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
-    fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, _proof(proof_key, th1)))
-    inner = Request("POST", "https", contents.gateway, OPEN_PATH, fields, message)
-    wire, pending = outgoing.seal(bhttp.encode_request(inner, size=size))
-    asked = _Asked(contents, service, anchors, relay, at, selection, pending, tls, th1, continue_key)
-    return relay.request(wire), Opening(asked)
+    demands = Demands.of(directory, role, anchors, at=at)
+    outgoing = ohttp.begin(demands.selection, at=at)
+    size = demands.contents.up - ohttp.request_overhead(outgoing.suite)
+    prepared = prepare(outgoing, directory, demands, token, at=at)
+    wire, pending = outgoing.seal(bhttp.encode_request(prepared.head, size=size))
+    return relay.request(wire), Opening((prepared, relay, pending))
 
 
-def _check_token(token: BoundToken, contents: Contents) -> None:
+def check_token(token: BoundToken, contents: Contents) -> None:
+    """Raise :class:`UsageError` for a token of another issuer, gateway or epoch than ``contents``."""
     expected = contents.challenge.digest, contents.token_key.key_id
     if (token.token.challenge_digest, token.token.token_key_id) != expected:
         raise UsageError("the token is not of this directory's issuer, gateway and epoch")
@@ -134,7 +119,7 @@ def _open(service: Service, hello: bytes) -> bytes:
     ).encode()
 
 
-def _outer(outgoing: ohttp.Outgoing, token: Token, proof_key: ProofKey) -> bytes:
+def _outer(outgoing: ohttp.Outgoing | ohttp.OutgoingStream, token: Token, proof_key: ProofKey) -> bytes:
     return transcript.outer(
         outgoing.key_config,
         outgoing.suite.encoded,
@@ -151,7 +136,7 @@ def _proof(proof_key: ProofKey, th1: bytes) -> bytes:
 
 
 @final
-class Opening(Step[_Asked]):
+class Opening(Step[tuple[Prepared, Relay, ohttp.PendingResponse]]):
     """The first request is out; waits for the enclave's offer and appraises it."""
 
     __slots__ = ()
@@ -163,214 +148,216 @@ class Opening(Step[_Asked]):
         :class:`UntrustedError`, :class:`SignatureError`, :class:`ExpiredError`, :class:`UnsupportedError`, each with
         the check that failed. Nothing of the user's has been sent then.
         """
-        asked = self._take()
+        prepared, relay, pending = self._take()
         # req: privproc1/4.7 first-answer-in-time
-        check_window("first answer", 0, asked.began + LEASE, at=at)
-        sealed = _encapsulated(response)
-        if len(sealed) != asked.contents.down:
+        check_window("first answer", 0, prepared.began + LEASE, at=at)
+        sealed = encapsulated(response)
+        if len(sealed) != prepared.demands.contents.down:
             raise PolicyError("the first answer is not of the directory's size")
-        opened = Opened.decode(_content(asked.pending.finish(sealed)))
-        offer = Offer.decode(opened.offer)
-        announcement = Announcement.decode(offer.announcement)
-        if announcement.suite not in SUITES or offer.format not in FORMATS:
-            raise PolicyError("the enclave's suite or evidence format was not offered")
-        established = asked.tls.finish(offer.flight)
-        report_data = established.bind(
-            role=asked.service.role, th1=asked.th1, announcement=offer.announcement, devices=offer.devices
-        )
-        evidence = _appraise(asked, opened, offer, report_data, at)
-        channel = established.release(evidence, at=at)
-        # The enclave counts from Open; the handle's time began before it came here.
-        until = min(evidence.not_after, asked.began + announcement.lifetime, at + LEASE)
-        th2 = transcript.attested(asked.th1, report_data, offer.format, offer.evidence)
-        return Session(_Ready(asked, channel, announcement, opened.handle, th2, until), evidence)
-
-
-def _appraise(
-    asked: _Asked, opened: Opened, offer: Offer, report_data: SessionBinding, at: int
-) -> snp.VerifiedEvidence:
-    if offer.devices:
-        raise UnsupportedError("evidence of devices can't be appraised yet")
-    chain, logged = grounds(
-        endorsements=opened.endorsements,
-        log_proof=opened.log_proof,
-        contents=asked.contents,
-        service=asked.service,
-        anchors=asked.anchors,
-        at=at,
-    )
-    return snp.appraise(
-        offer.evidence,
-        binding=report_data,
-        policy=asked.service.policy,
-        chain=chain,
-        logged=logged,
-        role=asked.service.role,
-        revocations=NO_REVOCATIONS,  # privproc/1 carries none: an entry's end and its minimum version do their work
-        at=at,
-    )
+        opened = Opened.decode(content_of(pending.finish(sealed)))
+        attested = attest(opened, prepared.demands, prepared.tls, prepared.th1, began=prepared.began, at=at)
+        link = Link(relay, prepared.continue_key, opened.handle, 0)
+        return Session(_Ready(attested, link), until=min(attested.until, at + LEASE))
 
 
 class _Ready(NamedTuple):
-    """What an appraised session remembers."""
+    attested: Attested
+    link: Link
 
-    asked: _Asked
-    channel: ratls.Channel
-    announcement: Announcement
-    handle: bytes
-    th2: bytes
-    until: int
+    def __repr__(self) -> str:
+        return "<_Ready>"
 
 
 @final
 class Session(Step[_Ready]):
-    """An enclave that was appraised, by this very session. ``evidence`` says what was found."""
+    """An enclave that was appraised, by this very session. ``evidence`` says what was found.
 
-    __slots__ = ("evidence",)
+    Asks once; the next state comes with the end of the answer. ``until`` (Unix seconds) the session lasts if nothing is
+    asked; from ``fresh_until`` on it can't be asked, only :meth:`renew` goes on.
+    """
 
-    def __init__(self, ready: _Ready, evidence: snp.VerifiedEvidence) -> None:
+    __slots__ = ("evidence", "fresh_until", "until")
+
+    def __init__(self, ready: _Ready, *, until: int) -> None:
         super().__init__(ready)
-        self.evidence = evidence
+        self.evidence = ready.attested.evidence
+        self.fresh_until = ready.attested.fresh_until
+        self.until = until
 
-    def ask(self, question: bytes, *, at: int) -> tuple[Request, AnswerChannel]:
-        """The second request, and the channel that reads the answer.
+    def ask(self, question: bytes, *, at: int, last: bool = False) -> tuple[Request, AnswerChannel]:
+        """A request with the question, and the channel that reads the answer, which comes as a whole.
 
-        Raises :class:`ExpiredError` when evidence, log entry, directory or announcement are past their end,
-        :class:`UsageError` for a question that is too large.
+        ``last``: the enclave need not keep the session. Raises :class:`ExpiredError` past the session's end, and when
+        evidence or directory are past theirs, which spends nothing: :meth:`renew`. Raises :class:`UsageError`, and
+        spends nothing, for a question that is too large.
         """
-        asked, channel, announcement, handle, th2, until = self._take()
-        check_window("session", 0, until, at=at)
-        exporter = channel.export(EXPORTER_LABEL, exporter_context(th2, 0), EXPORTER_LENGTH)
-        sealed, answer = responsekey.seal_request(
-            Context(th2, 0, b"", exporter), announcement.suite, announcement.key, question
-        )
-        channel.send(sealed)
-        records = channel.data_to_send()
-        outgoing = ohttp.begin(asked.selection, at=at)
-        mac = transcript.continuation_mac(asked.continue_key, handle, 0, outgoing.enc, records)
-        asked.continue_key.wipe()
-        message = Continue(handle, 0, mac, records).encode()
-        inner = Request("POST", "https", asked.contents.gateway, CONTINUE_PATH, (), message)
-        wire, pending = outgoing.seal(bhttp.encode_request(inner))
-        return asked.relay.request(wire), AnswerChannel(pending, channel, answer)
+        return self._ask(Link.whole, question, at, last=last)
+
+    def stream(self, question: bytes, *, at: int, last: bool = False) -> tuple[Request, AnswerChannel]:
+        """:meth:`ask` with an answer that can be read while it comes, of any length.
+
+        Whoever watches sees how it comes: when, in how many pieces, and of which sizes. All devices of an application
+        should ask alike.
+        """
+        return self._ask(Link.stream, question, at, last=last)
+
+    def _ask(self, send: _Send, question: bytes, at: int, *, last: bool) -> tuple[Request, AnswerChannel]:
+        look = self._look().attested
+        responsekey.fits(look.announcement.suite, len(question))
+        look.check(at=at)
+        attested, link = self._take()
+        check_window("session", 0, self.until, at=at)
+        records, answer = attested.seal(question, last=last)
+        demands = attested.demands
+        request, reader, link = send(link, demands.contents.gateway, demands.selection, records, at=at)
+        return request, AnswerChannel(_Ready(attested, link), reader, answer)
+
+    def renew(self, directory: Directory, *, at: int) -> tuple[Request, Renewing]:
+        """A request for new evidence, in the same TLS session, and what takes the answer. ``directory``: the one that
+        is in use now, by which the evidence is judged and whose gateway key the session goes on under.
+
+        Raises :class:`ExpiredError` past the session's end or the directory's, :class:`UntrustedError` when the
+        directory doesn't list the role any more, :class:`UsageError` when the session was renewed too often.
+        """
+        attested, link = self._take()
+        check_window("session", 0, self.until, at=at)
+        records, renewal = attested.again(directory, at=at)
+        demands = renewal.demands
+        request, reader, link = link.whole(demands.contents.gateway, demands.selection, records, at=at)
+        return request, Renewing((attested.channel, link, reader, renewal))
+
+
+class _Send(Protocol):
+    def __call__(
+        self, link: Link, gateway: str, selection: Trusted[Selection], records: bytes, /, *, at: int
+    ) -> tuple[Request, Reader, Link]:
+        """One of :class:`Link`'s two ways."""
+
+
+@final
+class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
+    """New evidence was asked for. The keys from before are of no use any more."""
+
+    __slots__ = ()
+
+    def finish(self, response: Response, *, at: int) -> Session:
+        """The session with the new evidence. Raises as :meth:`Opening.finish` does; the session is over then."""
+        channel, link, reader, renewal = self._take()
+        check_head(response, reader.media)
+        check_window("renewal", 0, renewal.began + LEASE, at=at)
+        reader.data(response.content)
+        attested: Attested | None = None
+        for records in reader.end():
+            for event in channel.receive_data(records):
+                if isinstance(event, ratls.DataReceived):
+                    attested = renewal.receive_data(event.data, at=at) or attested
+        if attested is None:
+            raise DecodeError("renewal", "truncated")
+        return Session(_Ready(attested, link._replace(handle=reader.handle)), until=_ends(attested, at))
+
+
+def _ends(attested: Attested, at: int) -> int:
+    """The handle's time began before the answer came here, by as much as the first answer may take."""
+    return min(attested.until, at + IDLE - LEASE)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerComplete(Generic[S]):
+    """Event: all of the answer has come. ``session``: what can ask next, or ``None`` if the session is over."""
+
+    session: S | None
+
+
+AnswerEvent = AnswerData | AnswerComplete[Session]
 
 
 @final
 class AnswerChannel(Unique):
     """The answer, as a channel: bytes of the encapsulated response in any pieces, then its end.
 
-    OHTTP opens a response as a whole, so the events come at the end; they come as the bytes do once chunked OHTTP
-    carries them. Until :class:`AnswerEnd` the answer isn't complete. After the end, or a failure, every call raises
-    :class:`SpentError`: an answer gets one try.
+    A response in one shot is opened as a whole, so its events come with the end; one in chunks gives them as they come.
+    Each is authentic, but until :class:`AnswerComplete` the answer isn't complete. After the end, or a failure, every
+    call raises :class:`SpentError`: an answer gets one try. ``received``: bytes of the answer in the events so far.
     """
 
-    __slots__ = ("_answer", "_buffer", "_channel", "_pending")
+    __slots__ = ("_answer", "_end", "_reader", "_ready", "received")
 
-    def __init__(self, pending: ohttp.PendingResponse, channel: ratls.Channel, answer: Answer) -> None:
-        self._pending = pending
-        self._channel = channel
+    def __init__(self, ready: _Ready, reader: Reader, answer: Answer) -> None:
+        self._ready = ready
+        self._reader: list[Reader] = [reader]
         self._answer = answer
-        self._buffer: bytearray | None = bytearray()
+        self._end: list[PublicKey | None] = []  # the key that the answer's last chunk gave, once it has come
+        self.received = 0
 
-    def receive(self, response: Response) -> list[AnswerEvent]:
+    def receive(self, response: Response, *, at: int) -> list[AnswerEvent]:
         """Take a whole response: its status and media type, its content, its end."""
-        buffer = self._take()
-        content = _encapsulated(response)
-        self._buffer = buffer
-        return self.receive_data(content) + self.receive_end()
+        self.receive_head(response)
+        return self.receive_data(response.content) + self.receive_end(at=at)
+
+    def receive_head(self, response: Response) -> None:
+        """Check status and media type of a response whose content follows. Raises :class:`PolicyError`,
+        :class:`ExpiredError`.
+        """
+        reader = self._take()
+        check_head(response, reader.media)
+        self._reader = [reader]
 
     def receive_data(self, data: bytes) -> list[AnswerEvent]:
-        """Raises :class:`LimitError` beyond 8 MiB."""
-        buffer = self._take()
-        bounded("encapsulated answer", len(buffer) + len(data), ANSWER_SIZES[-1])
-        buffer += data
-        self._buffer = buffer
-        return []
+        """Raises :class:`OpenError`, :class:`DecodeError`, :class:`PolicyError`, and :class:`LimitError` beyond 8 MiB
+        in one shot. Events of the same call are lost then.
+        """
+        reader = self._take()
+        events = self._read(reader.data(data))
+        self._reader = [reader]
+        return events
 
-    def receive_end(self) -> list[AnswerEvent]:
-        """Raises :class:`OpenError`, :class:`DecodeError` (truncated, among others), :class:`PolicyError`."""
-        wire = bytes(self._take())
-        if len(wire) not in ANSWER_SIZES:
-            # req: privproc1/5.2 answers-of-few-sizes
-            raise PolicyError("the answer is not of a padded size")
-        continued = Continued.decode(_content(self._pending.finish(wire)))
+    def receive_end(self, *, at: int) -> list[AnswerEvent]:
+        """Raises :class:`OpenError`, :class:`PolicyError`, and :class:`DecodeError`: if the answer was cut off, its
+        ``offset`` is the number of bytes that are authentic. An answer whose last chunk has come is complete whatever
+        follows it; the session is over then, if that isn't in order.
+        """
+        reader = self._take()
         events: list[AnswerEvent] = []
-        for event in self._channel.receive_data(continued.records):
-            if isinstance(event, ratls.DataReceived):
-                events += self._answer.receive_data(event.data)
-        return events + self._answer.receive_end()
-
-    def _take(self) -> bytearray:
-        """The buffer, which is gone unless it is put back."""
-        buffer, self._buffer = self._buffer, None
-        if buffer is None:
-            raise SpentError(type(self).__name__)
-        return buffer
-
-
-def _encapsulated(response: Response) -> bytes:
-    """The content of an OHTTP response. What comes in the clear is at most a hint: anyone between can write it."""
-    media = single(response.fields, b"content-type")
-    if response.status == 200 and media == OHTTP_RESPONSE:
-        return response.content
-    if media == b"application/problem+json" and ohttp.Problem.decode(response.content).type == ohttp.OHTTP_KEY:
-        raise ExpiredError("the gateway takes no such key: wait for the next epoch's directory")
-    raise PolicyError(f"status {response.status} instead of an encapsulated response")
-
-
-def _content(message: bytes) -> bytes:
-    response = bhttp.decode_response(message)
-    if response.status != 200:
-        raise PolicyError("the gateway refused the request")
-    return response.content
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The whole answer, and what was found about who gave it."""
-
-    content: bytes = field(repr=False)
-    evidence: snp.VerifiedEvidence
-
-
-def ask(
-    directory: Directory, token: BoundToken, question: bytes, *, role: str, relay: Relay, anchors: Anchors, at: int
-) -> Flow[Reply]:
-    """One private request as a flow: yields two requests for the relay, returns the :class:`Reply`.
-
-    Raises what the steps raise. No failure makes it send more than those two requests: nothing is retried or fetched.
-    """
-    for suite in SUITES:
-        responsekey.fits(suite, len(question))  # before a token is spent on it
-    request, opening = begin(directory, token, role=role, relay=relay, anchors=anchors, at=at)
-    response, at = yield request
-    session = opening.finish(response, at=at)
-    request, answer = session.ask(question, at=at)
-    response, at = yield request
-    events = answer.receive(response)
-    return Reply(b"".join(event.data for event in events if isinstance(event, AnswerData)), session.evidence)
-
-
-def drive(flow: Flow[T], send: Callable[[Request], Response], now: Callable[[], int]) -> T:
-    """Run ``flow``: ``send`` carries a request and gives the response, ``now`` tells the Unix time."""
-    advance: Callable[[], Request] = flow.__next__
-    while True:
         try:
-            request = advance()
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        # Outside of the try: a StopIteration of the caller's must not pass for the flow's end.
-        advance = partial(flow.send, (send(request), now()))
+            events += self._read(reader.end())
+        except PeerError as error:
+            if not self._end:
+                raise self._cut() if isinstance(error, DecodeError) and reader.streams else error from None
+            return [AnswerComplete(None)]
+        self._check_end()
+        return [*events, AnswerComplete(self._next(reader.handle, at))]
 
+    def _check_end(self) -> None:
+        if not self._end:
+            raise self._cut()
 
-async def adrive(flow: Flow[T], send: Callable[[Request], Awaitable[Response]], now: Callable[[], int]) -> T:
-    """:func:`drive` for an asynchronous ``send``."""
-    advance: Callable[[], Request] = flow.__next__
-    while True:
+    def _cut(self) -> DecodeError:
+        return DecodeError("answer", f"truncated: {self.received} bytes of it are authentic", self.received)
+
+    def _read(self, found: list[bytes]) -> list[AnswerEvent]:
+        events: list[AnswerEvent] = []
+        for records in found:
+            for event in self._ready.attested.channel.receive_data(records):
+                if isinstance(event, ratls.DataReceived):
+                    for piece in self._answer.receive_data(event.data):
+                        if isinstance(piece, AnswerEnd):
+                            self._end.append(piece.next_key)
+                        else:
+                            events.append(piece)
+        self.received += sum(len(event.data) for event in events if isinstance(event, AnswerData))
+        return events
+
+    def _next(self, handle: bytes, at: int) -> Session | None:
+        attested, link = self._ready
+        following = attested.following(self._answer.th3, self._end[0]) if self._end else None
+        if following is None:
+            link.key.wipe()
+            return None
+        return Session(_Ready(following, link._replace(handle=handle)), until=_ends(following, at))
+
+    def _take(self) -> Reader:
+        """The reader, which is gone unless it is put back."""
         try:
-            request = advance()
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        advance = partial(flow.send, (await send(request), now()))
+            return self._reader.pop()
+        except IndexError:
+            raise SpentError(type(self).__name__) from None

@@ -1,36 +1,46 @@
-"""The enclave: steps from Open to the sealed answer (docs/protocol.md §4 to §6).
+"""The enclave: steps from Open to the sealed answers (docs/protocol.md §4 to §6).
 
 It calls no hardware: the 64 bytes for the report come out as a value, and the caller brings the evidence back::
 
-    opening       = enclave.open(forward, at=now)
+    opening        = enclave.open(forward, at=now)
     offer, waiting = opening.attest(evidence)           # evidence of the hardware over opening.report_data
-    question, reply = waiting.receive(records, at=now)
-    records       = reply.send(piece) + reply.finish()
+    asked          = waiting.receive(records, at=now)   # Asked, or Again where the device wants new evidence
+
+    Asked:  records          = asked.reply.send(piece)
+            records, waiting = asked.reply.finish(at=now)         # waiting: None after the session's last request
+    Again:  records, waiting = asked.attest(evidence, endorsements=..., log_proof=..., at=now)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, final
 
 from privproc import ratls, responsekey
 from privproc._step import Step, Unique
+from privproc.attestation.binder import EXPORTER_LABEL as EVIDENCE_LABEL
+from privproc.attestation.binder import EXPORTER_LENGTH as EVIDENCE_LENGTH
+from privproc.attestation.binder import Binding, Direction
+from privproc.attestation.binder import exporter_context as evidence_context
 from privproc.errors import DecodeError, PolicyError, UnsupportedError
 from privproc.hpke import Suite
 from privproc.responsekey import AnswerSealer, Context, OneTimeKey
 from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
 from privproc.session import transcript
-from privproc.session.messages import EvidenceFormat, Forward, Offer, Open
-from privproc.session.profile import LIFETIME
+from privproc.session.frames import Frame, FrameReader, Kind, nonce_of, renewal
+from privproc.session.messages import EvidenceFormat, Forward, Offer, Open, Renewed
+from privproc.session.profile import ATTESTATIONS, IDLE, LIFETIME, REQUESTS, WAIT
 from privproc.trust import check_window
 
-__all__ = ["AwaitingRequest", "Enclave", "EnclaveOpening", "EnclaveReply"]
+__all__ = ["Again", "Asked", "AwaitingRequest", "Enclave", "EnclaveOpening", "EnclaveReply"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enclave:
     """What measured code serves. ``role`` is its own and never echoed from a request; ``log`` and ``namespace`` say
     where its measurement is logged; ``suites`` are its HPKE suites in order of preference.
+
+    A session has at most ``requests`` requests within ``lifetime`` seconds; new evidence makes room for as many again.
     """
 
     role: str
@@ -40,6 +50,8 @@ class Enclave:
     group: ratls.Group
     suites: tuple[Suite, ...]
     format: EvidenceFormat = EvidenceFormat.SEV_SNP
+    requests: int = REQUESTS
+    lifetime: int = LIFETIME
 
     # req: privproc1/4.6 role-is-the-enclaves-own
     def open(self, forward: bytes, *, at: int) -> EnclaveOpening:
@@ -59,21 +71,40 @@ class Enclave:
         if suite is None:
             raise UnsupportedError("no HPKE suite in common")
         flight, attesting = ratls.accept(self.identity, message.client_hello, self.group)
-        one_time = OneTimeKey.generate(suite)
-        announcement = one_time.announce(max_requests=1, lifetime=LIFETIME).encode()
+        term = _Term.begin(self, suite, 0, at)
         th1 = transcript.opened(received.package, received.outer, received.open)
-        report_data = attesting.bind(role=self.role, th1=th1, announcement=announcement)
-        opened = _Opened(flight, attesting, one_time, announcement, th1, at + LIFETIME)
-        return EnclaveOpening(opened, report_data, self.format)
+        report_data = attesting.bind(role=self.role, th1=th1, announcement=term.announcement)
+        return EnclaveOpening(_Opened(flight, attesting, term, th1), report_data, at + min(WAIT, self.lifetime))
+
+
+class _Term(NamedTuple):
+    """One announcement and what it is good for: ``sequence`` counts them, ``until`` is its end (Unix seconds)."""
+
+    enclave: Enclave
+    suite: Suite
+    sequence: int
+    one_time: OneTimeKey
+    announcement: bytes
+    until: int
+
+    def __repr__(self) -> str:
+        return "<_Term>"
+
+    @classmethod
+    def begin(cls, enclave: Enclave, suite: Suite, sequence: int, at: int) -> _Term:
+        one_time = OneTimeKey.generate(suite)
+        announcement = one_time.announce(max_requests=enclave.requests, lifetime=enclave.lifetime).encode()
+        return cls(enclave, suite, sequence, one_time, announcement, at + enclave.lifetime)
 
 
 class _Opened(NamedTuple):
     flight: bytes
     attesting: ratls.Attesting
-    one_time: OneTimeKey
-    announcement: bytes
+    term: _Term
     th1: bytes
-    until: int
+
+    def __repr__(self) -> str:
+        return "<_Opened>"
 
 
 @final
@@ -83,66 +114,220 @@ class EnclaveOpening(Step[_Opened]):
     Of no use from ``until`` (Unix seconds) on: drop it then, and bound how many are kept.
     """
 
-    __slots__ = ("_format", "report_data", "until")
+    __slots__ = ("report_data", "until")
 
-    def __init__(self, opened: _Opened, report_data: bytes, evidence_format: EvidenceFormat) -> None:
+    def __init__(self, opened: _Opened, report_data: bytes, until: int) -> None:
         super().__init__(opened)
-        self._format = evidence_format
         self.report_data = report_data
-        self.until = opened.until
+        self.until = until
 
     # req: privproc1/4.6 one-use-of-evidence
     def attest(self, evidence: bytes) -> tuple[bytes, AwaitingRequest]:
         """The offer for the gateway, and what takes the request."""
-        opened = self._take()
-        offer = Offer(opened.flight, opened.announcement, self._format, evidence).encode()
-        th2 = transcript.attested(opened.th1, self.report_data, self._format, evidence)
-        return offer, AwaitingRequest((opened, th2))
+        flight, attesting, term, th1 = self._take()
+        form = term.enclave.format
+        offer = Offer(flight, term.announcement, form, evidence).encode()
+        th2 = transcript.attested(th1, self.report_data, form, evidence)
+        session = _Session(term, attesting.leaf, th2, 0, b"")
+        return offer, AwaitingRequest(_Waiting(session, term.one_time, [attesting], []), self.until)
+
+
+class _Session(NamedTuple):
+    """Where a session stands: the ``number`` of the next request, and the ``th3`` of the one before, ``previous``."""
+
+    term: _Term
+    leaf: bytes
+    th2: bytes
+    number: int
+    previous: bytes
+
+    def __repr__(self) -> str:
+        return "<_Session>"
+
+
+class _Waiting(NamedTuple):
+    """``attesting`` until the client's Finished has come, ``channel`` from then on."""
+
+    session: _Session
+    one_time: OneTimeKey
+    attesting: list[ratls.Attesting]
+    channel: list[ratls.Channel]
 
 
 @final
-class AwaitingRequest(Step[tuple[_Opened, bytes]]):
-    """The offer is out; waits for the client's Finished and the request. Of no use from ``until`` on."""
+class AwaitingRequest(Step[_Waiting]):
+    """Waits for what the device sends next. Of no use from ``until`` (Unix seconds) on: drop it then."""
 
-    __slots__ = ("until",)
+    __slots__ = ("_frames", "_pending", "until")
 
-    def __init__(self, state: tuple[_Opened, bytes]) -> None:
-        super().__init__(state)
-        self.until = state[0].until
+    def __init__(self, waiting: _Waiting, until: int) -> None:
+        super().__init__(waiting)
+        self._frames = FrameReader()
+        self._pending = b""
+        self.until = until
 
-    def receive(self, records: bytes, *, at: int) -> tuple[bytes, EnclaveReply]:
-        """The question, and what answers it. ``records`` hold all of the request.
+    def receive(self, records: bytes, *, at: int) -> Asked | Again:
+        """What the device sent, all of which is in ``records``.
 
-        Raises :class:`ExpiredError` past the announced lifetime, :class:`DecodeError`, :class:`OpenError`.
+        Raises :class:`ExpiredError` past ``until``, :class:`DecodeError`, :class:`OpenError`, :class:`LimitError`.
         """
-        opened, th2 = self._take()
-        check_window("announcement", 0, opened.until, at=at)
-        channel, events = opened.attesting.finish(records)
-        if any(isinstance(event, ratls.EndOfData) for event in events):
-            raise DecodeError("request", "the device closed the session")
-        sealed = b"".join(event.data for event in events if isinstance(event, ratls.DataReceived))
-        exporter = channel.export(EXPORTER_LABEL, exporter_context(th2, 0), EXPORTER_LENGTH)
-        question, sealer = responsekey.open_request(Context(th2, 0, b"", exporter), opened.one_time, sealed)
-        return question, EnclaveReply(channel, sealer)
+        found = self.receive_data(records, at=at)
+        if found is None:
+            self._take()
+            raise DecodeError("request", "incomplete")
+        return found
+
+    def receive_data(self, records: bytes, *, at: int) -> Asked | Again | None:
+        """The same in any pieces; ``None`` until all has come. The step is left then, or with what is raised."""
+        waiting = self._take()
+        check_window("session", 0, self.until, at=at)
+        frame = self._frame(waiting, records)
+        if frame is None:
+            self._state.append(waiting)
+            return None
+        (channel,) = waiting.channel
+        if frame.kind is Kind.AGAIN:
+            waiting.one_time._take()
+            return Again.begin(waiting.session, channel, frame.body, at=at)
+        return _ask(waiting, channel, frame)
+
+    def _frame(self, waiting: _Waiting, records: bytes) -> Frame | None:
+        events: list[ratls.Event] = []
+        if waiting.attesting:
+            self._pending += records
+            if not _has_finished(self._pending):
+                return None
+            channel, events = waiting.attesting.pop().finish(self._pending)
+            self._pending = b""
+            waiting.channel.append(channel)
+        else:
+            events = waiting.channel[0].receive_data(records)
+        frame: Frame | None = None
+        for event in events:
+            if isinstance(event, ratls.EndOfData):
+                raise DecodeError("request", "the device closed the session")
+            frame = self._frames.receive_data(event.data)
+        return frame
+
+
+def _has_finished(flight: bytes) -> bool:
+    """Whether a client's first encrypted record (type 23) is there whole; what is no record is for TLS to say."""
+    start = 0
+    while start + 5 <= len(flight):
+        end = start + 5 + int.from_bytes(flight[start + 3 : start + 5], "big")
+        if flight[start] != 20:
+            return end <= len(flight) or flight[start] != 23
+        start = end
+    return False
+
+
+def _ask(waiting: _Waiting, channel: ratls.Channel, frame: Frame) -> Asked:
+    session = waiting.session
+    term, number = session.term, session.number
+    exporter = channel.export(EXPORTER_LABEL, exporter_context(session.th2, number), EXPORTER_LENGTH)
+    context = Context(session.th2, number, session.previous, exporter)
+    question, sealer = responsekey.open_request(context, waiting.one_time, frame.body)
+    following: _Waiting | None = None
+    if frame.kind is Kind.REQUEST and number + 1 < term.enclave.requests:
+        one_time = OneTimeKey.generate(term.suite)
+        sealer.announce_next(one_time.public_key)
+        session = session._replace(number=number + 1, previous=sealer.th3)
+        following = _Waiting(session, one_time, [], [channel])
+    return Asked(question, EnclaveReply(channel, sealer, following))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and what answers it."""
+
+    question: bytes = field(repr=False)
+    reply: EnclaveReply
 
 
 @final
 class EnclaveReply(Unique):
-    """Seals the answer, in pieces as the model writes them: each call gives TLS records."""
+    """Seals the answer, in pieces as the model writes them: each call gives TLS records.
 
-    __slots__ = ("_channel", "_sealer")
+    ``goes_on``: whether the session does after the answer.
+    """
 
-    def __init__(self, channel: ratls.Channel, sealer: AnswerSealer) -> None:
+    __slots__ = ("_channel", "_following", "_sealer", "goes_on")
+
+    def __init__(self, channel: ratls.Channel, sealer: AnswerSealer, following: _Waiting | None) -> None:
         self._channel = channel
         self._sealer = sealer
+        self._following = following
+        self.goes_on = following is not None
 
     def send(self, piece: bytes) -> bytes:
-        """A piece of the answer. Raises :class:`SpentError` after :meth:`finish`."""
+        """A piece of the answer; an empty one makes a chunk of padding. :class:`SpentError` after :meth:`finish`."""
         self._channel.send(self._sealer.send(piece))
         return self._channel.data_to_send()
 
-    def finish(self, piece: bytes = b"") -> bytes:
-        """The last piece, marked as such; ends the session."""
+    def finish(self, piece: bytes = b"", *, at: int) -> tuple[bytes, AwaitingRequest | None]:
+        """The last piece, marked as such, and what takes the next request: ``None`` if the session ends here."""
         self._channel.send(self._sealer.finish(piece))
-        self._channel.close()
-        return self._channel.data_to_send()
+        following, self._following = self._following, None
+        if following is None:
+            self._channel.close()
+            return self._channel.data_to_send(), None
+        return self._channel.data_to_send(), _await(following, at)
+
+
+def _await(waiting: _Waiting, at: int) -> AwaitingRequest:
+    return AwaitingRequest(waiting, min(waiting.session.term.until, at + IDLE))
+
+
+class _Again(NamedTuple):
+    session: _Session
+    channel: ratls.Channel
+    th1: bytes
+
+    def __repr__(self) -> str:
+        return "<_Again>"
+
+
+@final
+class Again(Step[_Again]):
+    """The device wants new evidence. ``report_data``: the 64 bytes that the hardware has to sign."""
+
+    __slots__ = ("report_data",)
+
+    def __init__(self, again: _Again, report_data: bytes) -> None:
+        super().__init__(again)
+        self.report_data = report_data
+
+    @classmethod
+    def begin(cls, session: _Session, channel: ratls.Channel, body: bytes, *, at: int) -> Again:
+        """Raises :class:`DecodeError`, and :class:`PolicyError` after the last attestation that a session may have."""
+        old = session.term
+        sequence = old.sequence + 1
+        if sequence >= ATTESTATIONS:
+            raise PolicyError(f"a session is attested {ATTESTATIONS} times at most")
+        th1 = transcript.again(session.th2, nonce_of(body, old.suite))
+        term = _Term.begin(old.enclave, old.suite, sequence, at)
+        context = evidence_context(Direction.SERVER_TO_CLIENT, sequence, th1)
+        binding = Binding(
+            direction=Direction.SERVER_TO_CLIENT,
+            sequence=sequence,
+            role=old.enclave.role,
+            th1=th1,
+            exporter=channel.export(EVIDENCE_LABEL, context, EVIDENCE_LENGTH),
+            leaf=session.leaf,
+            peer=b"",  # the device has no certificate
+            announcement=term.announcement,
+        )
+        again = _Again(session._replace(term=term, number=0, previous=b""), channel, th1)
+        return cls(again, binding.report_data(()))
+
+    def attest(
+        self, evidence: bytes, *, endorsements: bytes, log_proof: bytes, at: int
+    ) -> tuple[bytes, AwaitingRequest]:
+        """TLS records with the evidence and what the host staples to it, and what takes the next request."""
+        session, channel, th1 = self._take()
+        term = session.term
+        form = term.enclave.format
+        channel.send(renewal(Renewed(term.announcement, form, evidence, endorsements, log_proof)))
+        th2 = transcript.attested(th1, self.report_data, form, evidence)
+        waiting = _Waiting(session._replace(th2=th2), term.one_time, [], [channel])
+        return channel.data_to_send(), _await(waiting, at)

@@ -44,8 +44,8 @@ from privproc.session.messages import HANDLE_LENGTH, Continue, Continued, Forwar
 from privproc.session.profile import (
     ANSWER_SIZES,
     CONTINUE_PATH,
+    IDLE,
     LEASE,
-    LIFETIME,
     OPEN_PATH,
     PROOF_FIELD,
     REFUSED,
@@ -55,7 +55,7 @@ from privproc.session.wrapped.messages import HEAD_SIZE
 from privproc.session.wrapped.profile import WRAPPED_PATH
 from privproc.tokens import Origin, Reservation, SpendKey, Token, verify_possession
 from privproc.trust import _trusted, check_window
-from privproc.wire import Reader, bounded
+from privproc.wire import Reader, Writer, bounded
 
 __all__ = [
     "GRACE",
@@ -162,8 +162,7 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
         if not message.startswith(_KNOWN_LENGTH):
             raise PolicyError("a request is framed with known lengths")
         request = bhttp.decode_request(message)
-        if (request.method, request.scheme, request.authority) != ("POST", "https", exchange.epoch.contents.gateway):
-            raise UntrustedError("not a request to this gateway")
+        check_target(exchange.epoch, request.method, request.scheme, request.authority)
         if request.path == OPEN_PATH:
             return _open_request(exchange, request, at)
         if request.path == CONTINUE_PATH:
@@ -182,24 +181,44 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
 
 # req: privproc1/4.4 known-length-framing
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
-    package = exchange.epoch.package
     if exchange.size != exchange.epoch.contents.up:
         raise PolicyError("a first request is not of the directory's size")
-    outer, spend_key = _redeem(
-        exchange, request.fields, lambda outer: transcript.opened(package, outer, request.content), at
-    )
-    return OpenRequest(exchange, Forward(package, outer, request.content), spend_key)
+    forward, spend_key = admit(exchange.responder, exchange.epoch, request.fields, request.content, at=at)
+    return OpenRequest(exchange, forward, spend_key)
 
 
 def _wrapped_request(exchange: _Exchange, request: Request, at: int) -> WrappedRequest:
-    package, head = exchange.epoch.package, request.content[:HEAD_SIZE]
-    outer, spend_key = _redeem(exchange, request.fields, lambda outer: transcript.wrapped(package, outer, head), at)
-    return read_wrapped(exchange, package, outer, request.content, spend_key)
+    epoch, head = exchange.epoch, request.content[:HEAD_SIZE]
+    outer, spend_key = _redeem(
+        exchange.responder, epoch, request.fields, lambda outer: transcript.wrapped(epoch.package, outer, head), at
+    )
+    return read_wrapped(exchange, epoch.package, outer, request.content, spend_key)
 
 
-def _redeem(exchange: _Exchange, fields: Fields, proven: Callable[[bytes], bytes], at: int) -> tuple[bytes, SpendKey]:
+def check_target(epoch: Epoch, method: str, scheme: str, authority: str) -> None:
+    """Raise :class:`UntrustedError` for what isn't a request to this gateway."""
+    if (method, scheme, authority) != ("POST", "https", epoch.contents.gateway):
+        raise UntrustedError("not a request to this gateway")
+
+
+def admit(
+    responder: ohttp.Responder | ohttp.StreamResponder, epoch: Epoch, fields: Fields, message: bytes, *, at: int
+) -> tuple[Forward, SpendKey]:
+    """Check token and proof of a first request with ``message``, the bytes of Open. Raises :class:`PeerError`."""
+    outer, spend_key = _redeem(
+        responder, epoch, fields, lambda outer: transcript.opened(epoch.package, outer, message), at
+    )
+    return Forward(epoch.package, outer, message), spend_key
+
+
+def _redeem(
+    responder: ohttp.Responder | ohttp.StreamResponder,
+    epoch: Epoch,
+    fields: Fields,
+    proven: Callable[[bytes], bytes],
+    at: int,
+) -> tuple[bytes, SpendKey]:
     """Check token and proof; ``outer``, and what is to be spent. ``proven`` gives what the proof signs, from outer."""
-    responder, epoch = exchange.responder, exchange.epoch
     token = Token.from_authorization(_required(fields, b"authorization"))
     redeemed = epoch.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
     pop, proof = _read_proof(_required(fields, PROOF_FIELD))
@@ -237,13 +256,36 @@ class Live:
     """What the gateway keeps of a session between two exchanges, under ``handle`` (32 bytes, single-use).
 
     ``offset`` counts the device's record bytes so far; ``expires`` is in Unix seconds. Which enclave serves the session
-    is for the caller to remember beside it.
+    is for the caller to remember beside it. The one thing of a session that may be stored: a gateway that is started
+    anew goes on with it, as another one with the same table does. Remove it there before it is accepted.
     """
 
     handle: bytes = field(repr=False)
     key: Secret
     offset: int
     expires: int
+
+    @classmethod
+    def decode(cls, data: bytes) -> Live:
+        """Raises :class:`DecodeError`."""
+        return Reader.all(
+            data,
+            "Live",
+            lambda reader: cls(reader.take(HANDLE_LENGTH), Secret(reader.take(48)), reader.u64(), reader.u64()),
+        )
+
+    def encode(self) -> bytes:
+        """``handle[32] || key[48] || uint64 offset || uint64 expires``: a secret, as long as the session goes on."""
+        return Writer().raw(self.handle).raw(self.key.expose()).uint(8, self.offset).uint(8, self.expires).done()
+
+    def check(self, message: Continue, enc: bytes, *, at: int) -> None:
+        """That ``message``, in the exchange of ``enc``, is the session's next; see :meth:`ContinueRequest.accept`."""
+        check_window("handle", 0, self.expires, at=at)
+        mac = transcript.continuation_mac(self.key, self.handle, message.offset, enc, message.records)
+        if not hmac.compare_digest(mac, message.mac):
+            raise SignatureError("continuation: of another session, or altered")
+        if message.offset != self.offset:
+            raise UntrustedError("continuation: not the next bytes of the stream")
 
 
 @final
@@ -261,11 +303,20 @@ class OpenRequest(Step[tuple[_Exchange, Forward]]):
 
         ``reservation`` is the one of ``spend_key``, not left yet, else :class:`UsageError`. Raises :class:`PeerError`.
         """
-        if reservation.key != self.spend_key:
-            raise UsageError("the reservation is of another token")
+        same_token(reservation, self.spend_key)
         exchange, forward = self._take()
-        ratls.check_client_hello(Open.decode(forward.open).client_hello, exchange.epoch.contents.group)
-        return forward.encode(), Forwarded(exchange)
+        return forwardable(forward, exchange.epoch), Forwarded(exchange)
+
+
+def same_token(reservation: Reservation, spend_key: SpendKey) -> None:
+    if reservation.key != spend_key:
+        raise UsageError("the reservation is of another token")
+
+
+def forwardable(forward: Forward, epoch: Epoch) -> bytes:
+    """The bytes for the enclave, once Open and its ClientHello are seen to be such. Raises :class:`PeerError`."""
+    ratls.check_client_hello(Open.decode(forward.open).client_hello, epoch.contents.group)
+    return forward.encode()
 
 
 @final
@@ -307,13 +358,7 @@ class ContinueRequest(Step[tuple[_Exchange, Continue]]):
         would kill the TLS session, so it stops here.
         """
         exchange, message = self._take()
-        check_window("handle", 0, live.expires, at=at)
-        enc = exchange.responder.enc
-        mac = transcript.continuation_mac(live.key, live.handle, message.offset, enc, message.records)
-        if not hmac.compare_digest(mac, message.mac):
-            raise SignatureError("continuation: of another session, or altered")
-        if message.offset != live.offset:
-            raise UntrustedError("continuation: not the next bytes of the stream")
+        live.check(message, exchange.responder.enc, at=at)
         return message.records, Accepted((exchange, live.key, live.offset + len(message.records)))
 
 
@@ -334,5 +379,5 @@ class Accepted(Step[tuple[_Exchange, Secret, int]]):
         content = Continued(handle, records).encode()
         needed = bounded("answer", len(content) + exchange.overhead, ANSWER_SIZES[-1])
         size = next(size for size in ANSWER_SIZES if needed <= size)
-        live = None if ended else Live(handle, key, offset, at + LIFETIME)
+        live = None if ended else Live(handle, key, offset, at + IDLE)
         return exchange.seal(Response(200, (), content), size), live

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Self
 
-from privproc.errors import UnsupportedError, UsageError
+from privproc.chunks import pad, unpad
+from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.wire import Reader, Writer
 
 __all__ = [
     "HANDLE_LENGTH",
     "OPEN_SIZE",
+    "RENEWAL_SIZES",
     "VERSION",
     "Continue",
     "Continued",
@@ -23,6 +25,7 @@ __all__ = [
     "Offer",
     "Open",
     "Opened",
+    "Renewed",
 ]
 
 VERSION = 1
@@ -35,6 +38,10 @@ _NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _ITEMS_LIMIT = 16
 _PART_LIMIT = 1 << 18
 _RECORDS_LIMIT = 1 << 24
+
+
+RENEWAL_SIZES = (15 << 10, 30 << 10, 60 << 10, 120 << 10)
+"""Bytes that :class:`Renewed` is filled to. With the records and messages around it each fits the answer size above."""
 
 
 class EvidenceFormat(IntEnum):
@@ -209,21 +216,30 @@ class Offer:
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
-        flight, announcement = reader.vector(4, 1, _PART_LIMIT), reader.vector(4, 1, _PART_LIMIT)
-        kind, evidence = reader.u16(), reader.vector(4, 1, _PART_LIMIT)
-        count = reader.u16()
-        if count > _ITEMS_LIMIT:
-            raise reader.fail(f"{count} devices")
-        items = [reader.vector(4, 2, _PART_LIMIT) for _ in range(count)]
-        devices = tuple((int.from_bytes(item[:2], "big"), item[2:]) for item in items)
-        return cls(flight, announcement, kind, evidence, devices)
+        return cls(reader.vector(4, 1, _PART_LIMIT), *_read_attested(reader))
 
     def encode(self) -> bytes:
         """The wire form."""
-        writer = Writer().vector(4, self.flight).vector(4, self.announcement)
-        writer.uint(2, self.format).vector(4, self.evidence)
-        _write_items(writer, (_uint16s(kind) + evidence for kind, evidence in self.devices), 0)
-        return writer.done()
+        writer = Writer().vector(4, self.flight)
+        return _write_attested(writer, self.announcement, self.format, self.evidence, self.devices).done()
+
+
+_Devices = tuple[tuple[int, bytes], ...]
+
+
+def _read_attested(reader: Reader) -> tuple[bytes, int, bytes, _Devices]:
+    announcement, kind, evidence = reader.vector(4, 1, _PART_LIMIT), reader.u16(), reader.vector(4, 1, _PART_LIMIT)
+    count = reader.u16()
+    if count > _ITEMS_LIMIT:
+        raise reader.fail(f"{count} devices")
+    items = [reader.vector(4, 2, _PART_LIMIT) for _ in range(count)]
+    return announcement, kind, evidence, tuple((int.from_bytes(item[:2], "big"), item[2:]) for item in items)
+
+
+def _write_attested(writer: Writer, announcement: bytes, kind: int, evidence: bytes, devices: _Devices) -> Writer:
+    writer.vector(4, announcement).uint(2, kind).vector(4, evidence)
+    _write_items(writer, (_uint16s(kind) + evidence for kind, evidence in devices), 0)
+    return writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,3 +336,47 @@ class Continued:
     def encode(self) -> bytes:
         """The wire form."""
         return Writer().raw(_exactly(HANDLE_LENGTH, self.handle)).vector(4, self.records).done()
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """New evidence in a live session, inside of TLS. What the host staples authenticates itself::
+
+    struct {
+        opaque announcement<1..2^18>;       uint32 lengths; a new term's first one-time key
+        uint16 format;
+        opaque evidence<1..2^18>;
+        uint16 count;                       devices, at most 16
+        Device devices[count];              uint32 length, then uint16 type || evidence
+        opaque endorsements<0..2^18>;
+        opaque log_proof<0..2^18>;
+    } Renewal;
+
+    It is sent as ``uint32 size || uint32 length || Renewal || zeros``, ``size`` (of what follows it) one of
+    :data:`RENEWAL_SIZES`.
+    """
+
+    announcement: bytes
+    format: int
+    evidence: bytes
+    endorsements: bytes
+    log_proof: bytes
+    devices: tuple[tuple[int, bytes], ...] = ()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """What follows ``size``. Raises :class:`DecodeError`."""
+        if len(data) not in RENEWAL_SIZES:
+            raise DecodeError("renewal", f"{len(data)} bytes are no padded size")
+        return Reader.all(unpad(data), "renewal", cls._read)
+
+    @classmethod
+    def _read(cls, reader: Reader) -> Self:
+        announcement, kind, evidence, devices = _read_attested(reader)
+        endorsements, log_proof = reader.vector(4, 0, _PART_LIMIT), reader.vector(4, 0, _PART_LIMIT)
+        return cls(announcement, kind, evidence, endorsements, log_proof, devices)
+
+    def encode(self) -> bytes:
+        """The wire form but for ``size``; :class:`UsageError` when the parts don't fit the largest size."""
+        writer = _write_attested(Writer(), self.announcement, self.format, self.evidence, self.devices)
+        return pad(writer.vector(4, self.endorsements).vector(4, self.log_proof).done(), RENEWAL_SIZES)

@@ -8,7 +8,7 @@ import hmac
 from privproc.secret import Secret
 from privproc.tagged import LABEL, lp, tagged_hash
 
-__all__ = ["CONTINUE_EXPORT", "OUTER_EXPORT", "attested", "continuation_mac", "opened", "outer", "wrapped"]
+__all__ = ["CONTINUE_EXPORT", "OUTER_EXPORT", "again", "attested", "continuation_mac", "opened", "outer", "wrapped"]
 
 OUTER_EXPORT = LABEL + b"outer"
 """Context of the HPKE export (32 bytes) that keeps the relay from computing ``outer``."""
@@ -40,6 +40,11 @@ def attested(th1: bytes, report_data: bytes, evidence_format: int, evidence: byt
     """
     written = evidence_format.to_bytes(2, "big") + evidence
     return tagged_hash("attested", th1, report_data, hashlib.sha384(written).digest())
+
+
+def again(th2: bytes, nonce: bytes) -> bytes:
+    """What takes the place of ``th1`` (48 bytes) when a live session is attested once more: ``nonce`` has 32 bytes."""
+    return tagged_hash("again", th2, nonce)
 
 
 # req: privproc1/5.1 continuation-is-authentic

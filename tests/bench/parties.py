@@ -17,6 +17,7 @@ from privproc.http import Response
 from privproc.ledger import Entry
 from privproc.responsekey import AnswerData
 from privproc.session import Published
+from privproc.session.streams import RESPONSE
 from privproc.tokens import MemoryStore
 from tests.world.enclave import MEASUREMENT
 from tests.world.mirrors import NAMES
@@ -102,18 +103,85 @@ class Parties:
         sealed, live = forwarded.answer(offer, endorsements=self.endorsements, log_proof=self.log_proof, at=AT)
         # Device.
         ready = opening.finish(Response(200, SEALED, sealed), at=AT)
-        second, channel = ready.ask(QUESTION, at=AT)
+        second, channel = ready.ask(QUESTION, at=AT, last=True)
         # Gateway, enclave.
         exchange = self.gateway.open(second.content, at=AT)
         continued = exchange.read(at=AT)
         if not isinstance(continued, session.ContinueRequest):
             raise UsageError("not a continuation")
         records, accepted = continued.accept(live, at=AT)
-        _question, reply = waiting.receive(records, at=AT)
-        sealed, _live = accepted.answer(reply.finish(ANSWER), ended=True, at=AT)
+        asked_for = question_of(waiting.receive(records, at=AT))
+        sealed, _live = accepted.answer(asked_for.reply.finish(ANSWER, at=AT)[0], ended=True, at=AT)
         # Device.
-        events = channel.receive(Response(200, SEALED, sealed))
+        events = channel.receive(Response(200, SEALED, sealed), at=AT)
         return b"".join(event.data for event in events if isinstance(event, AnswerData))
+
+    def live(self) -> Live:
+        """A session that has been opened and asked in once."""
+        return Live(self)
+
+    def pipe(self) -> tuple[session.Pipe, session.PipeDownload, session.EnclaveReply]:
+        """A pipe whose question waits for its answer."""
+        token = tokens.BoundToken(self.token, self.proof_key)
+        _, pipe = session.open_pipe(self.directory, token, role=ROLE, relay=ROUTE, anchors=self.anchors, at=AT)
+        upload, store = session.Upload(self.gateway), MemoryStore(1)
+        (asked,) = upload.receive_data(pipe.data_to_send(), at=AT)
+        if not isinstance(asked, session.PipeRequest):
+            raise UsageError("not the first piece of a pipe")
+        forward, forwarded = asked.forward(store.reserve(asked.spend_key, at=AT, lease=30))
+        attesting = self.enclave.open(forward, at=AT)
+        offer, waiting = attesting.attest(self.hardware(attesting.report_data))
+        wire, download = forwarded.answer(offer, endorsements=self.endorsements, log_proof=self.log_proof)
+        pipe.receive_head(RESPONSE)
+        (ready,) = pipe.receive_data(wire, at=AT)
+        if not isinstance(ready, session.PipeReady):
+            raise UsageError("not appraised")
+        ready.session.ask(QUESTION, at=AT)
+        (records,) = upload.receive_data(pipe.data_to_send(), at=AT)
+        if not isinstance(records, session.RecordsReceived):
+            raise UsageError("no records")
+        return pipe, download, question_of(waiting.receive(records.data, at=AT)).reply
+
+
+class Live:
+    """The three parties of a session that goes on, with nothing between them."""
+
+    def __init__(self, parties: Parties) -> None:
+        self._gateway = parties.gateway
+        token = tokens.BoundToken(parties.token, parties.proof_key)
+        first, opening = session.begin(parties.directory, token, role=ROLE, relay=ROUTE, anchors=parties.anchors, at=AT)
+        asked = self._gateway.open(first.content, at=AT).read(at=AT)
+        if not isinstance(asked, session.OpenRequest):
+            raise UsageError("not an opening")
+        forward, forwarded = asked.forward(MemoryStore(1).reserve(asked.spend_key, at=AT, lease=30))
+        attesting = replace(parties.enclave, requests=1 << 31).open(forward, at=AT)
+        offer, self._waiting = attesting.attest(parties.hardware(attesting.report_data))
+        sealed, self._live = forwarded.answer(
+            offer, endorsements=parties.endorsements, log_proof=parties.log_proof, at=AT
+        )
+        self._session = opening.finish(Response(200, SEALED, sealed), at=AT)
+        self.request()
+
+    def request(self) -> bytes:
+        """One more question, from the device to the end of its answer."""
+        request, channel = self._session.ask(QUESTION, at=AT)
+        continued = self._gateway.open(request.content, at=AT).read(at=AT)
+        if not isinstance(continued, session.ContinueRequest):
+            raise UsageError("not a continuation")
+        records, accepted = continued.accept(self._live, at=AT)
+        answer, waiting = question_of(self._waiting.receive(records, at=AT)).reply.finish(ANSWER, at=AT)
+        sealed, live = accepted.answer(answer, ended=False, at=AT)
+        *events, end = channel.receive(Response(200, SEALED, sealed), at=AT)
+        if waiting is None or live is None or not isinstance(end, session.AnswerComplete) or end.session is None:
+            raise UsageError("the session has ended")
+        self._waiting, self._live, self._session = waiting, live, end.session
+        return b"".join(event.data for event in events if isinstance(event, AnswerData))
+
+
+def question_of(asked: session.Asked | session.Again) -> session.Asked:
+    if not isinstance(asked, session.Asked):
+        raise UsageError("not a question")
+    return asked
 
 
 @functools.cache

@@ -23,7 +23,8 @@ from .tokens import Token
 from .wire import Reader, T, check, expand, extract, listed, lp, sha256, sha384, u16, u32, u64
 
 FORMAT = 1  # AMD SEV-SNP
-SEQ = N = 0
+SEQ = 0
+MORE, LAST = b"\0", b"\1"  # kinds of frames
 PLAINTEXTS = tuple(4096 << 2 * i for i in range(6))
 CHUNKS = (256, 1024, 4096, 16336)
 ANSWERS = tuple(8192 << i for i in range(11))
@@ -96,28 +97,33 @@ class Opening:
         check(measurement == proven.entry.digest, "s log")
         self.th2 = T("attested", self.th1, report_data, sha384(u16(form) + evidence))
         end = min(by.end, proven.end, now + s.policy.max_age, self.made + lifetime, now + 30)
-        return Session(self, handle, suites[0], pk, end)
+        stays = min(by.end, proven.end, now + s.policy.max_age, self.made + lifetime)
+        return Session(self, handle, suites[0], pk, end, count=count, stays=stays)
 
 
 class Session:
-    """§5.1 and §6.1, for the one request of this version."""
+    """§5.1 and §6.1: what can ask once, and stands for the session between two requests."""
 
-    def __init__(self, opening: Opening, handle: bytes, suite: object, pk: bytes, end: int) -> None:
+    def __init__(
+        self, opening: Opening, handle: bytes, suite: object, pk: bytes, end: int, *, count: int, stays: int,
+        n: int = 0, previous: bytes = b"", offset: int = 0,
+    ) -> None:  # fmt: skip
         self.opening, self.handle, self.suite, self.pk, self.end = opening, handle, suite, pk, end
+        self.count, self.stays, self.n, self.previous, self.offset = count, stays, n, previous, offset
 
-    def ask(self, question: bytes, now: int) -> "Asking":
-        return Asking(self, question, now)
+    def ask(self, question: bytes, now: int, *, last: bool = False) -> "Asking":
+        return Asking(self, question, now, last)
 
 
 class Asking:
-    """The second round trip, from the question's sealing on."""
+    """A later round trip, from the question's sealing on."""
 
-    def __init__(self, session: Session, question: bytes, now: int) -> None:
-        opening, self.suite = session.opening, session.suite
+    def __init__(self, session: Session, question: bytes, now: int, last: bool) -> None:
+        opening, self.suite, self.session = session.opening, session.suite, session
         check(now < session.end and opening.directory.in_use(now), "the session has ended")
-        th2, self.tls = opening.th2, opening.tls
-        sender = Sender(self.suite, session.pk, T("info", th2, u32(N)))
-        exported = self.tls.export("keys", T("n", th2, u32(N)), 48)
+        th2, self.tls, n = opening.th2, opening.tls, u32(session.n)
+        sender = Sender(self.suite, session.pk, T("info", th2, n))
+        exported = self.tls.export("keys", T("n", th2, n), 48)
         self.prk = extract(exported, sender.export(b"privproc/1 req", 48))
         key = expand(self.prk, lp(b"req key") + th2, self.suite.Nk)
         iv = expand(self.prk, lp(b"req iv") + th2, self.suite.Nn)
@@ -125,20 +131,22 @@ class Asking:
         check(4 + HYBRID.Npk + 4 + len(question) <= PLAINTEXTS[-1], "the question is too long")
         plaintext = lp(public) + lp(question)
         ciphertext = seal(key, iv, plaintext.ljust(min(n for n in PLAINTEXTS if n >= len(plaintext)), b"\0"))
-        self.th3 = T("request", th2, u32(N), b"", sender.enc, sha384(ciphertext))
-        records = self.tls.seal(lp(sender.enc) + lp(ciphertext))
+        self.th3 = T("request", th2, n, session.previous, sender.enc, sha384(ciphertext))
+        records = self.tls.seal((LAST if last else MORE) + lp(lp(sender.enc) + lp(ciphertext)))
+        self.offset = session.offset + len(records)
         self.exchange = Exchange(opening.directory.config)
-        parts = (b"privproc/1 continue", session.handle, u64(0), self.exchange.hpke.enc, sha384(records))
+        parts = (
+            b"privproc/1 continue", session.handle, u64(session.offset), self.exchange.hpke.enc, sha384(records)
+        )  # fmt: skip
         mac_key = opening.exchange.hpke.export(b"privproc/1 continue", 48)
         mac = hmac.digest(mac_key, b"".join(map(lp, parts)), "sha384")
-        body = session.handle + u64(0) + mac + lp(records)
+        body = session.handle + u64(session.offset) + mac + lp(records)
         self.content = self.exchange.request(request(opening.directory.gateway, "/privproc/1/continue", [], body))
 
-    def read(self, status: int, media: list[bytes], content: bytes) -> bytes:
-        """§5.2 and §6.2."""
+    def read(self, status: int, media: list[bytes], content: bytes, now: int) -> tuple[bytes, Session | None]:
+        """§5.2 and §6.2: the answer, and what asks next."""
         r = Reader(_content(content, self.exchange, status, media, ANSWERS))
-        r.take(32)  # the next handle, which leads nowhere in this version
-        records = r.vector(0, 1 << 24)
+        handle, records = r.take(32), r.vector(0, 1 << 24)
         r.end()
         answer = Reader(self.tls.open(records))
         e = answer.vector(1, 4096)
@@ -147,14 +155,24 @@ class Asking:
         bound = T("response", self.th3, e)
         key = expand(prk, lp(b"res key") + bound, self.suite.Nk)
         iv = int.from_bytes(expand(prk, lp(b"res iv") + bound, self.suite.Nn), "big")
-        out, i, last = b"", 0, b"\0"
+        out, i, last, following = b"", 0, b"\0", b""
         while last == b"\0":
             last, ciphertext = answer.take(1), answer.vector(272, 16352, 2)
             check(last in {b"\0", b"\1"} and len(ciphertext) - 16 in CHUNKS, "not a chunk")
             chunk = Reader(unseal(key, (iv ^ i).to_bytes(self.suite.Nn, "big"), ciphertext, last))
-            check(i > 0 or chunk.vector(0, 4096) == b"", "a key for a next request")
+            if i == 0:
+                following = chunk.vector(0, 4096)
+                check(not following or valid(self.suite, following), "no public key of this KEM")
             out += chunk.vector(0, 16336)
             check(not any(chunk.rest), "padding that isn't zero")
             i += 1
         answer.end()
-        return out
+        return out, self._next(handle, following, now)
+
+    def _next(self, handle: bytes, pk: bytes, now: int) -> Session | None:
+        s = self.session
+        if not pk or s.n + 1 == s.count:
+            return None
+        end = min(s.stays, now + 270)
+        return Session(s.opening, handle, self.suite, pk, end, count=s.count, stays=s.stays, n=s.n + 1,
+                       previous=self.th3, offset=self.offset)  # fmt: skip

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from privproc.session import AwaitingRequest, Enclave
+from privproc.session import Again, Asked, AwaitingRequest, Enclave
 from tests.world.amd import FakeChip
 from tests.world.model import summarise
 from tests.world.wire import Wire
@@ -21,6 +21,7 @@ class Machine:
         self.enclave = enclave
         self.chip = chip
         self.measurement = measurement
+        self.log_proof: Callable[[int], bytes] = lambda at: b""
         self.report_fields: dict[str, object] = {}
         self.sessions: dict[int, AwaitingRequest] = {}
 
@@ -34,13 +35,37 @@ class Machine:
         return offer
 
     def receive(self, session: int, records: bytes, at: int) -> bytes:
-        question, reply = self.sessions.pop(session).receive(records, at=at)
-        self._wire.see("enclave", question)
-        out = b""
+        """What the enclave answers to all of a request."""
+        waiting = self.sessions.pop(session)
+        return b"".join(self._answer(session, waiting.receive(records, at=at), at))
+
+    def stream(self, session: int, records: bytes, at: int) -> Iterator[bytes]:
+        """The same for records in any pieces, and as it is written; nothing until all has come."""
+        waiting = self.sessions.pop(session)
+        asked = waiting.receive_data(records, at=at)
+        if asked is None:
+            self.sessions[session] = waiting
+            return
+        yield from self._answer(session, asked, at)
+
+    def _answer(self, session: int, asked: Asked | Again, at: int) -> Iterator[bytes]:
+        if isinstance(asked, Again):
+            stapled = {"endorsements": self.chip.endorsements.encode(), "log_proof": self.log_proof(at)}
+            out, self.sessions[session] = asked.attest(self.report(asked.report_data), at=at, **stapled)
+            yield out
+            return
+        self._wire.see("enclave", asked.question)
+        yield from map(asked.reply.send, self.pieces(asked.question))
+        rest, waiting = asked.reply.finish(at=at)
+        if waiting is not None:
+            self.sessions[session] = waiting
+        yield rest
+
+    def pieces(self, question: bytes) -> Iterator[bytes]:
+        """What the model writes, as it writes it."""
         for piece in summarise(question.decode("utf-8", "replace")):
             self._wire.see("enclave", piece.encode())
-            out += reply.send(piece.encode())
-        return out + reply.finish()
+            yield piece.encode()
 
 
 class Host:
@@ -50,6 +75,7 @@ class Host:
         self._wire = wire
         self.machine = machine
         self.log_proof = log_proof
+        machine.log_proof = lambda at: self.log_proof(at)
         self._count = 0
 
     def open(self, forward: bytes, *, at: int) -> tuple[int, bytes, bytes, bytes]:
@@ -61,8 +87,22 @@ class Host:
         self._wire.see("host", forward, offer, endorsements, log_proof)
         return self._count, self._wire.cross("host → gateway", offer), endorsements, log_proof
 
-    def receive(self, session: int, records: bytes, *, at: int) -> bytes:
+    def receive(self, session: int, records: bytes, *, at: int) -> tuple[bytes, bool]:
+        """The enclave's records, and whether the session has ended."""
         records = self._wire.cross("host → enclave", records)
         answer = self._wire.cross("enclave → host", self.machine.receive(session, records, at))
         self._wire.see("host", records, answer)
-        return answer
+        return answer, session not in self.machine.sessions
+
+    def stream(self, session: int, records: bytes, *, at: int) -> Iterator[bytes]:
+        """The enclave's records as they come."""
+        records = self._wire.cross("host → enclave", records)
+        self._wire.see("host", records)
+        for answer in self.machine.stream(session, records, at):
+            crossed = self._wire.cross("enclave → host", answer)
+            self._wire.see("host", crossed)
+            yield crossed
+
+    def ended(self, session: int) -> bool:
+        """Whether the enclave waits for nothing more."""
+        return session not in self.machine.sessions

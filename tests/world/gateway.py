@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from privproc.errors import LimitError, PeerError, ReplayError
 from privproc.http import Response
 from privproc.session import ContinueRequest, Gateway, Live, OpenRequest
+from privproc.session.streams import (
+    RESPONSE,
+    PipeDownload,
+    PipeRequest,
+    RecordsReceived,
+    RequestEnd,
+    StreamRequest,
+    Upload,
+    UploadEvent,
+)
 from privproc.session.wrapped import WrappedRequest
 from privproc.tokens import MemoryStore
 from tests.world.enclave import Host
@@ -54,6 +65,15 @@ class GatewayServer:
         return Response(200, SEALED, sealed)
 
     def begin(self, message: OpenRequest, at: int) -> bytes:
+        forwarded, opened = self.forward(message, at)
+        session, offer, endorsements, log_proof = opened
+        self.wire.see("gateway", offer, endorsements, log_proof)
+        sealed, live = forwarded.answer(offer, endorsements=endorsements, log_proof=log_proof, at=at)
+        self.keep(live, session, at)
+        return sealed
+
+    def forward(self, message: Any, at: int) -> tuple[Any, tuple[int, bytes, bytes, bytes]]:
+        """Spend the token of a first request, whichever transport brought it, and bring it to the enclave."""
         reservation = self.store.reserve(message.spend_key, at=at, lease=LEASE)
         try:
             forward, forwarded = message.forward(reservation)
@@ -62,23 +82,17 @@ class GatewayServer:
             raise
         # From here on the token is gone, whatever happens: it may have been seen.
         self.store.commit(reservation, at=at)
-        opened = self.host.open(self.wire.cross("gateway → host", forward), at=at)
-        session, offer, endorsements, log_proof = opened
-        self.wire.see("gateway", offer, endorsements, log_proof)
-        sealed, live = forwarded.answer(offer, endorsements=endorsements, log_proof=log_proof, at=at)
-        self.keep(live, session, at)
-        return sealed
+        return forwarded, self.host.open(self.wire.cross("gateway → host", forward), at=at)
 
     def go_on(self, message: ContinueRequest, at: int) -> bytes:
         if message.handle not in self.live:
             raise ReplayError("no such handle, or used")
         live, session = self.live.pop(message.handle)
         records, accepted = message.accept(live, at=at)
-        answer = self.host.receive(session, self.wire.cross("gateway → host", records), at=at)
+        answer, ended = self.host.receive(session, self.wire.cross("gateway → host", records), at=at)
         answer = self.wire.cross("host → gateway", answer)
         self.wire.see("gateway", records, answer)
-        # This world's enclaves answer one request in a session.
-        sealed, kept = accepted.answer(answer, ended=True, at=at)
+        sealed, kept = accepted.answer(answer, ended=ended, at=at)
         if kept is not None:
             self.keep(kept, session, at)
         return sealed
@@ -93,9 +107,85 @@ class GatewayServer:
         self.wire.see("gateway", delivery, answer)
         return forwarded.answer(answer)
 
+    def stream(self, pieces: Iterable[bytes], *, at: int) -> Iterator[Response]:
+        """A chunked request, as its pieces come: the response's head, then pieces of content.
+
+        A response that can't go on is cut off: nothing more comes. The device notices.
+        """
+        upload, call = Upload(self.gateway), _Call(self, at)
+        try:
+            for piece in pieces:
+                self.wire.see("gateway", piece)
+                for event in upload.receive_data(piece, at=at):
+                    yield from call.handle(event)
+            for event in upload.receive_end(at=at):
+                yield from call.handle(event)
+        except PeerError as error:
+            self.refusals.append(error)
+            if not call.begun:
+                yield upload.refuse(error)
+
     def keep(self, live: Live, session: int, at: int) -> None:
         """Half-open sessions cost memory: those past their time go first, then new ones are refused."""
         self.live = {handle: kept for handle, kept in self.live.items() if kept[0].expires > at}
         if len(self.live) >= SESSIONS:
             raise LimitError("too many sessions")
         self.live[live.handle] = live, session
+
+
+class _Call:
+    """One chunked exchange at the gateway, once it has opened."""
+
+    def __init__(self, server: GatewayServer, at: int) -> None:
+        self.server = server
+        self.at = at
+        self.begun = False
+        self.session = 0
+        self.pipe: list[PipeDownload] = []
+
+    def handle(self, event: UploadEvent) -> Iterator[Response]:
+        match event:
+            case PipeRequest():
+                yield from self._respond([self._open(event)])
+            case RecordsReceived(records):
+                yield from self._respond(map(self.pipe[0].send, self._ask(records)))
+                if self.server.host.ended(self.session):
+                    yield from self._respond([self.pipe[0].finish()])
+            case StreamRequest():
+                yield from self._respond(self._go_on(event))
+            case RequestEnd():
+                pass
+
+    def _respond(self, wires: Iterable[bytes]) -> Iterator[Response]:
+        for wire in wires:
+            response = Response(200, (), wire) if self.begun else replace(RESPONSE, content=wire)
+            self.begun = True
+            yield response
+
+    def _ask(self, records: bytes) -> Iterator[bytes]:
+        server = self.server
+        for answer in server.host.stream(self.session, server.wire.cross("gateway → host", records), at=self.at):
+            crossed = server.wire.cross("host → gateway", answer)
+            server.wire.see("gateway", records, crossed)
+            yield crossed
+
+    def _open(self, event: PipeRequest) -> bytes:
+        server, at = self.server, self.at
+        forwarded, opened = server.forward(event, at)
+        self.session, offer, endorsements, log_proof = opened
+        server.wire.see("gateway", offer, endorsements, log_proof)
+        wire, download = forwarded.answer(offer, endorsements=endorsements, log_proof=log_proof)
+        self.pipe.append(download)
+        return wire
+
+    def _go_on(self, event: StreamRequest) -> Iterator[bytes]:
+        server, at = self.server, self.at
+        if event.handle not in server.live:
+            raise ReplayError("no such handle, or used")
+        live, self.session = server.live.pop(event.handle)
+        records, download = event.accept(live, at=at)
+        yield from map(download.send, self._ask(records))
+        wire, kept = download.finish(ended=server.host.ended(self.session), at=at)
+        if kept is not None:
+            server.keep(kept, self.session, at)
+        yield wire

@@ -28,8 +28,8 @@ from privproc.errors import (
     UntrustedError,
 )
 from privproc.http import Request
-from privproc.responsekey import Answer
-from privproc.session import Published, device, enclave
+from privproc.keyconfig import select
+from privproc.session import Published, enclave, transcript
 from privproc.session.messages import Continue, Offer, Open
 from privproc.session.profile import CONTINUE_PATH
 from privproc.trust import Trusted
@@ -154,14 +154,14 @@ def relay_replays(world: World) -> None:
 @run(
     "forged second-round-trip record",
     SignatureError,
-    lambda: removed(session.ContinueRequest.accept, "not hmac.compare_digest(mac, message.mac)", "False"),
+    lambda: removed(session.Live.check, "not hmac.compare_digest(mac, message.mac)", "False"),
 )
 def forged_record(world: World) -> None:
     """Somebody who learnt a handle, but wasn't in the first exchange, sends records of his own."""
     request, _ = first_request(world, get_token(world))
     world.send(request)
     directory = world.learn()
-    selection = directory.contents.map(lambda contents: device.select(contents.keys, device.SUITES))
+    selection = directory.contents.map(lambda contents: select(contents.keys, session.SUITES))
     record = b"\x17\x03\x03\x00\x20" + bytes(32)
     message = Continue(next(iter(world.server.live)), 0, bytes(48), record).encode()
     inner = bhttp.encode_request(Request("POST", "https", GATEWAY, CONTINUE_PATH, (), message))
@@ -277,7 +277,7 @@ def evidence_relayed(world: World) -> None:
     # The transcript of the request would differ too: both have to be made blind to Open.
     lambda: only(
         any_binding(),
-        mock.patch.object(enclave.transcript, "attested", return_value=bytes(48)),
+        mock.patch.object(transcript, "attested", return_value=bytes(48)),
     ),
 )
 def altered_open(world: World) -> None:
@@ -360,7 +360,7 @@ def claimed_tcb(world: World) -> None:
 @run(
     "answer cut at a chunk boundary",
     DecodeError,
-    lambda: mock.patch.object(Answer, "receive_end", return_value=[]),
+    lambda: mock.patch.object(session.AnswerChannel, "_check_end"),
     after_question=True,
 )
 def truncated(world: World) -> None:

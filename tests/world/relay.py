@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from privproc.http import Request, Response
 from privproc.session import Relay
 from tests.world.gateway import GatewayServer
@@ -27,3 +29,17 @@ class RelayServer:
         content = self._wire.cross("relay → device", self._wire.cross("gateway → relay", response.content))
         self._wire.see("relay", content)
         return Response(response.status, response.fields, content)
+
+    def stream(self, request: Request, pieces: Iterable[bytes], *, address: bytes, at: int) -> Iterator[Response]:
+        """The same for a chunked request whose content comes in pieces: the response's head, then pieces of content."""
+        self._wire.see("relay", address, request.url.encode())
+
+        def up() -> Iterator[bytes]:
+            for piece in pieces:
+                self._wire.see("relay", piece)
+                yield self._wire.cross("relay → gateway", self._wire.cross("device → relay", piece))
+
+        for response in self._gateway.stream(up(), at=at):
+            content = self._wire.cross("relay → device", self._wire.cross("gateway → relay", response.content))
+            self._wire.see("relay", content)
+            yield Response(response.status, response.fields, content)

@@ -25,8 +25,10 @@ from privproc.keyconfig import select
 from privproc.responsekey import AnswerData
 from privproc.responsekey.wrapped import Answers, seal_body
 from privproc.session import transcript
-from privproc.session.device import Flow, Relay, _check_token, _content, _encapsulated, _outer, _proof
+from privproc.session.device import _outer, _proof, check_token
 from privproc.session.directory import Directory, Service
+from privproc.session.flows import Flow
+from privproc.session.link import Relay, content_of, encapsulated
 from privproc.session.profile import ANSWER_SIZES, PROOF_FIELD, SUITES
 from privproc.session.wrapped.messages import Head, Wrapped
 from privproc.session.wrapped.nodes import Nodes, VerifiedNode
@@ -62,7 +64,7 @@ def seal(
     service = contents.service(nodes.role)
     if nodes.package != directory.package:
         raise UsageError("the nodes are of another package than the directory")
-    _check_token(token, contents)
+    check_token(token, contents)
     drawn = nodes._draw(at=at)
     selection = directory.contents.map(lambda contents: select(contents.keys, SUITES))
     outgoing = ohttp.begin(selection, at=at)
@@ -103,10 +105,10 @@ class AwaitingAnswer(Step[tuple[ohttp.PendingResponse, Answers, tuple[VerifiedNo
         Raises :class:`OpenError`, :class:`DecodeError` (truncated, among others), :class:`PolicyError`.
         """
         pending, answers, drawn = self._take()
-        wire = _encapsulated(response)
+        wire = encapsulated(response)
         if len(wire) not in ANSWER_SIZES:
             raise PolicyError("the answer is not of a padded size")
-        content = _content(pending.finish(wire))
+        content = content_of(pending.finish(wire))
         if not content:
             raise DecodeError("answer", "empty")
         index = content[0]

@@ -65,8 +65,8 @@ from tests.bench.floors.primitives import (
     rsa_pss_verify,
     sealing,
 )
-from tests.bench.floors.session import Sizes, request
-from tests.bench.floors.stream import ChunkStream, OpenStream, SealStream
+from tests.bench.floors.session import Sizes, live_request, request
+from tests.bench.floors.stream import ChunkStream, OpenStream, SealStream, Streams
 from tests.bench.floors.tls import TlsPair, TlsStream, handshake, handshake_call
 from tests.bench.floors.token import (
     blind,
@@ -90,6 +90,7 @@ __all__ = [
     "OpenStream",
     "SealStream",
     "Sizes",
+    "Streams",
     "SuiteFloor",
     "TlsPair",
     "TlsStream",
@@ -111,6 +112,7 @@ __all__ = [
     "learn",
     "ledger",
     "ledger_calls",
+    "live_request",
     "new_chain",
     "ohttp",
     "ohttp_aead",

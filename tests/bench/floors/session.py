@@ -8,6 +8,7 @@ from tests.bench.floors.evidence import chain_calls, ledger_calls, report_calls
 from tests.bench.floors.hpke import XWING_SUITE, ohttp_calls
 from tests.bench.floors.kem import xwing_decap, xwing_encap, xwing_generate, xwing_load
 from tests.bench.floors.primitives import (
+    Call,
     Floor,
     ed25519_load,
     ed25519_sign,
@@ -19,7 +20,7 @@ from tests.bench.floors.primitives import (
     rsa_pss_verify,
     sealing,
 )
-from tests.bench.floors.tls import binder, session_call
+from tests.bench.floors.tls import binder, live_call, session_call
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,26 @@ def request(witnesses: int, path: int, sizes: Sizes) -> Floor:
         *report_calls(),
         *ledger_calls(witnesses, path),
         # Round trip 2: request.
-        *xwing_load("PROTOCOL §3: pk0 from the announcement"),
+        *asking(sizes),
+    )
+
+
+def live_request(sizes: Sizes) -> Floor:
+    """A later request of a session: one OHTTP exchange, records, and the enclave's key for the next."""
+    return Floor(
+        *ohttp_calls(XWING_SUITE, sizes.ask_up, sizes.ask_down),
+        live_call(sizes.sealed_request, sizes.sealed_answer),
+        random(1, 32, "PROTOCOL §5: the next handle"),
+        *xwing_generate("PROTOCOL §3: the key of the next request"),
+        *asking(sizes),
+    )
+
+
+def asking(sizes: Sizes) -> list[Call]:
+    """A request and its answer, in any session."""
+    h = "sha384"
+    return [
+        *xwing_load("PROTOCOL §3: the enclave's key, from the announcement or the answer before"),
         hashes(2, h, 80, "PROTOCOL §3: n of X('keys'), both ends"),
         hashes(2, h, 90, "PROTOCOL §3: HPKE info, both ends"),
         *xwing_encap("device: "),
@@ -88,4 +108,4 @@ def request(witnesses: int, path: int, sizes: Sizes) -> Floor:
         hashes(2, h, 1250, "PROTOCOL §3: T('response'), both ends"),
         sealing(32, sizes.chunk, "PROTOCOL §3: chunk"),
         opening(32, sizes.chunk, "PROTOCOL §3: chunk"),
-    )
+    ]

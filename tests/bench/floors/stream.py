@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 
@@ -52,3 +54,13 @@ class OpenStream:
     def piece(self, sealed: list[bytes]) -> list[bytes]:
         decrypt, nonce = self._cipher.decrypt, bytes(12)
         return [decrypt(nonce, one, b"") for one in sealed]
+
+
+class Streams:
+    """Several streams that each piece goes through."""
+
+    def __init__(self, *streams: Any) -> None:
+        self._streams = streams
+
+    def piece(self) -> list[object]:
+        return [stream.piece() for stream in self._streams]

@@ -125,6 +125,28 @@ def session_call(up: int, down: int) -> Call:
     return Call(1, "pair of SSL.Connection", why, run, tuple(inner))
 
 
+def live_call(up: int, down: int) -> Call:
+    """Data both ways on a pair that is there."""
+    request, reply, pair = bytes(up), bytes(down), TlsPair()
+    pair.confirm()
+
+    def run() -> None:
+        client, server = pair.client, pair.server
+        client.export_keying_material(b"EXPERIMENTAL privproc/1 keys", 48, bytes(48))
+        client.sendall(request)
+        server.bio_write(client.bio_read(1 << 16))
+        server.recv(1 << 14)
+        server.export_keying_material(b"EXPERIMENTAL privproc/1 keys", 48, bytes(48))
+        server.sendall(reply)
+        client.bio_write(server.bio_read(1 << 16))
+        client.recv(1 << 14)
+
+    names = ("export_keying_material", "sendall", "bio_read", "bio_write", "recv")
+    inner = tuple((2, f"Connection.{name}") for name in names)
+    why = f"RFC 8446: {up} bytes up, {down} down on a live pair; PROTOCOL §3: X('keys') at both ends"
+    return Call(1, "pair of SSL.Connection, live", why, run, inner)
+
+
 class TlsStream:
     """One direction of a bare pair, in pieces of whole records."""
 

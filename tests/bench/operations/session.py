@@ -18,12 +18,19 @@ from tests.world.world import ROLE
 
 def operations() -> Iterator[Operation]:
     yield private_request()
+    yield live_request()
     yield handshake()
 
 
 def streams() -> Iterator[Stream]:
     piece = 4 * AnswerStream.CHUNK
     yield Stream("responsekey answer", piece, lambda: AnswerStream(piece), lambda: floors.ChunkStream(16336, 4))
+    yield Stream(
+        "pipe, enclave to device",
+        piece,
+        lambda: PipeStream(piece),
+        lambda: floors.Streams(floors.ChunkStream(16336, 4), floors.TlsStream(1 << 16), floors.ChunkStream(16384, 4)),
+    )
     piece = 1 << 16
     yield Stream("ratls channel", piece, lambda: TlsStream(piece), lambda: floors.TlsStream(piece))
 
@@ -32,6 +39,15 @@ def private_request() -> Operation:
     p = parties()
     floor = floors.request(WITNESSES, PATH, floors.Sizes())
     return Operation("private request, all parties", lambda _: p.request(), floor, 1.4, pause=p.pause)
+
+
+def live_request() -> Operation:
+    """One more question in a session that is there, each time the next."""
+    p = parties()
+    live = p.live()
+    return Operation(
+        "live session's request, all parties", lambda _: live.request(), floors.live_request(floors.Sizes()), 1.35
+    )
 
 
 def handshake() -> Operation:
@@ -61,6 +77,17 @@ def _evidence() -> dict[str, object]:
     """The fields of an appraisal's result, for a channel that is released without one."""
     evidence = appraisal().once()
     return {name: getattr(evidence, name) for name in type(evidence).__dataclass_fields__}
+
+
+class PipeStream:
+    """An answer from the enclave to the device through a pipe: four layers of chunks and records."""
+
+    def __init__(self, piece: int) -> None:
+        self._pipe, self._download, self._reply = parties().pipe()
+        self._piece = bytes(piece)
+
+    def piece(self) -> object:
+        return self._pipe.receive_data(self._download.send(self._reply.send(self._piece)), at=AT)
 
 
 class AnswerStream:

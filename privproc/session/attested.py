@@ -1,0 +1,208 @@
+"""The device's end of an attested session, whatever carries its TLS records (docs/protocol.md §4.8 and §6).
+
+What a device knows after an appraisal is one value, :class:`Attested`. Each question takes it and gives, with the end
+of its answer, the next one; new evidence gives one that begins anew, under keys that the old ones don't lead to.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from privproc import hpke, ratls, responsekey
+from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
+from privproc.attestation.binder import EXPORTER_LABEL as EVIDENCE_LABEL
+from privproc.attestation.binder import EXPORTER_LENGTH as EVIDENCE_LENGTH
+from privproc.attestation.binder import Binding, Direction
+from privproc.attestation.binder import exporter_context as evidence_context
+from privproc.errors import PolicyError, UnsupportedError, UsageError
+from privproc.keyconfig import Selection, select
+from privproc.responsekey import Announcement, Answer, Context
+from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
+from privproc.session import frames, transcript
+from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.frames import Kind
+from privproc.session.grounds import grounds
+from privproc.session.messages import Offer, Opened, Renewed
+from privproc.session.profile import ATTESTATIONS, FORMATS, SUITES
+from privproc.trust import Trusted, check_window
+from privproc.wire import Feed
+
+__all__ = ["Attested", "Demands", "Renewal", "attest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What an enclave is judged by: the service as one directory has it, and what the device ships with."""
+
+    contents: Contents
+    service: Service
+    anchors: Anchors
+    selection: Trusted[Selection]
+
+    @classmethod
+    def of(cls, directory: Directory, role: str, anchors: Anchors, *, at: int) -> Demands:
+        """Raises :class:`ExpiredError` for a directory out of its time, :class:`UntrustedError` for a role that it
+        doesn't list, :class:`UnsupportedError` when no suite is shared with the gateway.
+        """
+        contents = directory.contents.get(at=at)
+        service = contents.service(role)
+        return cls(contents, service, anchors, directory.contents.map(lambda it: select(it.keys, SUITES)))
+
+
+class Attested(NamedTuple):
+    """An attested session between two messages. ``until``: when the announcement ends (Unix seconds). ``key`` is that
+    of request ``number``, ``previous`` the ``th3`` of the one before.
+    """
+
+    demands: Demands
+    channel: ratls.Channel
+    leaf: bytes
+    format: int
+    announcement: Announcement
+    evidence: snp.VerifiedEvidence
+    sequence: int
+    th2: bytes
+    until: int
+    key: hpke.PublicKey
+    number: int = 0
+    previous: bytes = b""
+
+    def __repr__(self) -> str:
+        return "<Attested>"
+
+    @property
+    def fresh_until(self) -> int:
+        """When the evidence or the directory that it was judged by ends (Unix seconds); :meth:`again` helps then."""
+        return min(self.evidence.not_after, self.demands.selection.not_after)
+
+    def check(self, *, at: int) -> None:
+        """Raise :class:`ExpiredError` unless evidence and directory are in their time."""
+        check_window("session's evidence", self.evidence.not_before, self.evidence.not_after, at=at)
+        self.demands.selection.get(at=at)
+
+    def seal(self, question: bytes, *, last: bool) -> tuple[bytes, Answer]:
+        """TLS records with the question, and what reads the answer. Raises :class:`UsageError` if it is too large,
+        :class:`OpenError` for a key that the KEM refuses.
+        """
+        exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, self.number), EXPORTER_LENGTH)
+        context = Context(self.th2, self.number, self.previous, exporter)
+        sealed, answer = responsekey.seal_request(context, self.announcement.suite, self.key, question)
+        self.channel.send(frames.frame(Kind.LAST if last else Kind.REQUEST, sealed))
+        return self.channel.data_to_send(), answer
+
+    def following(self, th3: bytes, key: hpke.PublicKey | None) -> Attested | None:
+        """The session after an answer that named ``key``; ``None`` if there is none, or no request is left."""
+        if key is None or self.number + 1 >= self.announcement.max_requests:
+            return None
+        return self._replace(key=key, number=self.number + 1, previous=th3)
+
+    def again(self, directory: Directory, *, at: int) -> tuple[bytes, Renewal]:
+        """TLS records that ask for new evidence, to be judged by ``directory``, and what takes it. The one-time key is
+        left unused.
+
+        Raises :class:`ExpiredError` and :class:`UntrustedError` for the directory, :class:`UsageError` after the last
+        attestation that a session may have.
+        """
+        if self.sequence + 1 >= ATTESTATIONS:
+            raise UsageError(f"a session is attested {ATTESTATIONS} times at most")
+        demands = Demands.of(directory, self.demands.service.role, self.demands.anchors, at=at)
+        nonce = os.urandom(32)
+        self.channel.send(frames.again(nonce, self.announcement.suite))
+        renewal = Renewal(self, demands, transcript.again(self.th2, nonce), at)
+        return self.channel.data_to_send(), renewal
+
+
+class Renewal:
+    """New evidence was asked for: takes the decrypted bytes in any pieces, and gives the session that it makes."""
+
+    __slots__ = ("_feed", "_old", "_th1", "began", "demands")
+
+    def __init__(self, old: Attested, demands: Demands, th1: bytes, began: int) -> None:
+        self._old = old
+        self.demands = demands
+        self._th1 = th1
+        self.began = began
+        self._feed = Feed("new evidence", frames.renewals())
+
+    def receive_data(self, data: bytes, *, at: int) -> Attested | None:
+        """``None`` until all of it has come. Raises what :meth:`Opening.finish` raises for evidence."""
+        return next((self._appraise(renewed, at) for renewed in self._feed.receive(data)), None)
+
+    def receive_end(self) -> None:
+        """Nothing more comes. Raises :class:`DecodeError` if it was cut off."""
+        self._feed.receive(b"", last=True)
+
+    def _appraise(self, renewed: Renewed, at: int) -> Attested:
+        old, sequence = self._old, self._old.sequence + 1
+        announcement = Announcement.decode(renewed.announcement)
+        if announcement.suite != old.announcement.suite or renewed.format != old.format:
+            raise PolicyError("the enclave's suite or evidence format is not the session's")
+        context = evidence_context(Direction.SERVER_TO_CLIENT, sequence, self._th1)
+        binding = Binding(
+            direction=Direction.SERVER_TO_CLIENT,
+            sequence=sequence,
+            role=self.demands.service.role,
+            th1=self._th1,
+            exporter=old.channel.export(EVIDENCE_LABEL, context, EVIDENCE_LENGTH),
+            leaf=old.leaf,
+            peer=b"",  # the device has no certificate
+            announcement=renewed.announcement,
+        )
+        report_data = binding.report_data(renewed.devices)
+        evidence = _appraise(self.demands, renewed, report_data, at)
+        evidence.expect(report_data, at=at)
+        return old._replace(
+            demands=self.demands,
+            announcement=announcement,
+            evidence=evidence,
+            sequence=sequence,
+            th2=transcript.attested(self._th1, report_data, renewed.format, renewed.evidence),
+            until=self.began + announcement.lifetime,
+            key=announcement.key,
+            number=0,
+            previous=b"",
+        )
+
+
+def attest(opened: Opened, demands: Demands, tls: ratls.PendingServer, th1: bytes, *, began: int, at: int) -> Attested:
+    """Appraise the first evidence of a session that was begun at ``began``. Raises as :meth:`Opening.finish`."""
+    offer = Offer.decode(opened.offer)
+    announcement = Announcement.decode(offer.announcement)
+    if announcement.suite not in SUITES or offer.format not in FORMATS:
+        raise PolicyError("the enclave's suite or evidence format was not offered")
+    established = tls.finish(offer.flight)
+    leaf, role = established.leaf, demands.service.role
+    report_data = established.bind(role=role, th1=th1, announcement=offer.announcement, devices=offer.devices)
+    stapled = Renewed(
+        offer.announcement, offer.format, offer.evidence, opened.endorsements, opened.log_proof, offer.devices
+    )
+    evidence = _appraise(demands, stapled, report_data, at)
+    channel = established.release(evidence, at=at)
+    th2 = transcript.attested(th1, report_data, offer.format, offer.evidence)
+    until = began + announcement.lifetime
+    return Attested(demands, channel, leaf, offer.format, announcement, evidence, 0, th2, until, announcement.key)
+
+
+def _appraise(demands: Demands, shown: Renewed, report_data: SessionBinding, at: int) -> snp.VerifiedEvidence:
+    if shown.devices:
+        raise UnsupportedError("evidence of devices can't be appraised yet")
+    chain, logged = grounds(
+        endorsements=shown.endorsements,
+        log_proof=shown.log_proof,
+        contents=demands.contents,
+        service=demands.service,
+        anchors=demands.anchors,
+        at=at,
+    )
+    return snp.appraise(
+        shown.evidence,
+        binding=report_data,
+        policy=demands.service.policy,
+        chain=chain,
+        logged=logged,
+        role=demands.service.role,
+        revocations=NO_REVOCATIONS,  # privproc/1 carries none: an entry's end and its minimum version do their work
+        at=at,
+    )
