@@ -25,7 +25,7 @@ from privproc.errors import (
 )
 from privproc.http import Request, Response
 from privproc.responsekey import Context
-from privproc.session import frames
+from privproc.session import Live, frames
 from privproc.session.frames import Kind
 from privproc.session.messages import RENEWAL_SIZES, Offer, Renewed
 from privproc.session.profile import ANSWER_SIZES, ATTESTATIONS, IDLE, LEASE, LIFETIME, SUITES
@@ -364,6 +364,16 @@ def test_old_evidence_is_not_new(chat: Chat) -> None:
         answered(chat, lambda renewed: replace(renewed, announcement=offer.announcement, evidence=offer.evidence))
 
 
+def test_an_appraisal_of_other_evidence_is_not_enough(chat: Chat) -> None:
+    """Were the appraisal to return what it found elsewhere, the binding would still be compared."""
+    other = Chat(chat.world).session.evidence
+    with (
+        mock.patch("privproc.session.attested._appraise", return_value=other),
+        pytest.raises(UntrustedError, match="another session"),
+    ):
+        chat.renew()
+
+
 def test_new_evidence_of_another_session(chat: Chat) -> None:
     other, shown = Chat(chat.world), []
     answered(other, lambda renewed: shown.append(renewed) or renewed)
@@ -511,6 +521,17 @@ def test_what_is_no_finished_is_refused_at_once() -> None:
             waiting.receive_data(garbage, at=AT)
         with pytest.raises(SpentError):
             waiting.receive_data(garbage, at=AT)
+
+
+def test_states_show_their_names_alone(chat: Chat) -> None:
+    ready = chat.session._look()
+    (waiting,) = chat.world.machine.sessions.values()
+    state = waiting._look().session
+    shown = [repr(thing) for thing in (ready, ready.attested, ready.link, state, state.term)]
+    assert shown == ["<_Ready>", "<Attested>", "<Link>", "<_Session>", "<_Term>"]
+    assert repr(frames.Frame(Kind.LAST, b"body")) == "<Frame>"
+    live, _ = next(iter(chat.world.server.live.values()))
+    assert Live.decode(live.encode()) == live
 
 
 # The epoch's switch.

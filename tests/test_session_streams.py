@@ -379,6 +379,15 @@ def test_a_pipe_past_its_evidence_takes_new_one() -> None:
     assert piped.ask(QUESTION) == ANSWER
 
 
+def test_new_evidence_that_comes_late_in_a_pipe() -> None:
+    piped = Piped()
+    piped.open()
+    piped.session.renew(piped.directory, at=AT)
+    response = next(piped.down)
+    with pytest.raises(ExpiredError, match="renewal"):
+        piped.pipe.receive_data(response.content, at=AT + LEASE)
+
+
 def test_a_pipe_survives_the_epochs_switch() -> None:
     world = World(AT, suite=SUITES[1])
     end = world.grid.start(world.epoch + 1)
