@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privproc.attestation import NO_REVOCATIONS
 from privproc.attestation.snp import AMD_ROOTS, Product, VerifiedRevocations, appraise, verify_revocations
 from privproc.attestation.snp import revocation as module
 from privproc.errors import (
@@ -24,6 +25,7 @@ from privproc.errors import (
 from tests import test_attestation as appraisal
 from tests.codec import check_contract
 from tests.world.amd import DAY, SERIALS, FakeAmd, FakeChip, extension, integer, name, rsa_key, strict_policy
+from tests.world.binding import bound
 from tests.world.intel import FakeIntel, key
 from tests.world.removed import removed
 
@@ -59,14 +61,15 @@ def test_evidence_says_that_the_list_was_asked() -> None:
     for chain, said in ((CHIP.chain(), False), (lists(signed()).confirm(CHIP.chain(), at=AT), True)):
         verified = appraise(
             evidence,
-            binding=appraisal.BINDING,
+            binding=bound(appraisal.BINDING),
             policy=replace(strict_policy(CHIP), max_age=9000 * DAY),
             chain=chain,
             logged=appraisal.logged(),
             role=appraisal.ROLE,
+            revocations=NO_REVOCATIONS,
             at=AT,
         )
-        assert ("revocation" in verified.checks) is said
+        assert ("authorities" in verified.checks) is said
         assert verified.not_after == (AT + 300 * DAY if said else CHIP.chain().not_after)
 
 

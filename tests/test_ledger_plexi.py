@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import privproc.ledger
-from privproc.attestation.verified import check_arguments
+from privproc.attestation import NO_REVOCATIONS
+from privproc.attestation.expectation import Expectation
 from privproc.errors import (
     DecodeError,
     ExpiredError,
@@ -23,6 +24,7 @@ from privproc.errors import (
 from privproc.ledger import SKEW, Logged, plexi
 from privproc.ledger.plexi import BINCODE, PROTOBUF, PlexiEpoch, SignedEpoch, verify
 from tests.codec import check_codec, check_contract
+from tests.world.binding import bound
 
 T = 1_800_000_000
 DAY = 86_400
@@ -69,7 +71,7 @@ def test_it_passes_nowhere_for_logged() -> None:
     assert not set(plexi.__all__) & set(privproc.ledger.__all__) - {"verify"}
     assert privproc.ledger.verify is not verify
     with pytest.raises(UsageError):
-        check_arguments(b"\1" * 64, found, "orchestrator")  # type: ignore[arg-type]
+        Expectation.session(bound(b"\1" * 64), found, "orchestrator", NO_REVOCATIONS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privproc import ratls
-from privproc.attestation import binder, snp
+from privproc.attestation import NO_REVOCATIONS, SessionBinding, binder, snp
 from privproc.attestation.message import MEDIA_TYPE, Attestation
 from privproc.errors import (
     DecodeError,
@@ -51,10 +51,19 @@ def report(report_data: bytes) -> bytes:
     return CHIP.report(measurement=MEASUREMENT, report_data=report_data)
 
 
-def appraise(shown: Attestation, binding: bytes, role: str, at: int = AT) -> snp.VerifiedEvidence:
+def appraise(shown: Attestation, binding: SessionBinding, role: str, at: int = AT) -> snp.VerifiedEvidence:
     assert shown.format == 1
     evidence, log = shown.evidence, logged(role=role)
-    return snp.appraise(evidence, binding=binding, policy=POLICY, chain=CHAIN, logged=log, role=role, at=at)
+    return snp.appraise(
+        evidence,
+        binding=binding,
+        policy=POLICY,
+        chain=CHAIN,
+        logged=log,
+        role=role,
+        revocations=NO_REVOCATIONS,
+        at=at,
+    )
 
 
 def begun(front: Identity = FRONT_ID, model: Identity = MODEL_ID) -> tuple[bytes, mutual.Introduced, ratls.Attesting]:

@@ -62,5 +62,8 @@ class Streams:
     def __init__(self, *streams: Any) -> None:
         self._streams = streams
 
-    def piece(self) -> list[object]:
-        return [stream.piece() for stream in self._streams]
+    def ready(self) -> list[object]:
+        return [stream.ready() for stream in self._streams]
+
+    def piece(self, ready: list[object]) -> list[object]:
+        return [stream.piece(given) for stream, given in zip(self._streams, ready, strict=True)]
