@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privproc import ratls
-from privproc.attestation import NO_REVOCATIONS, SessionBinding, binder, snp
+from privproc.attestation import NO_REVOCATIONS, binder, snp
 from privproc.attestation.message import MEDIA_TYPE, Attestation
 from privproc.errors import (
     DecodeError,
@@ -36,6 +36,7 @@ from tests.test_attestation import AT, MEASUREMENT, logged
 from tests.test_ratls import received
 from tests.world import mutual as by_hand
 from tests.world.amd import FakeAmd, strict_policy
+from tests.world.binding import bound
 from tests.world.removed import removed
 
 CHIP = FakeAmd.generate(snp.Product.GENOA, AT).chip()
@@ -51,12 +52,12 @@ def report(report_data: bytes) -> bytes:
     return CHIP.report(measurement=MEASUREMENT, report_data=report_data)
 
 
-def appraise(shown: Attestation, binding: SessionBinding, role: str, at: int = AT) -> snp.VerifiedEvidence:
+def appraise(shown: Attestation, binding: bytes, role: str, at: int = AT) -> snp.VerifiedEvidence:
     assert shown.format == 1
     evidence, log = shown.evidence, logged(role=role)
     return snp.appraise(
         evidence,
-        binding=binding,
+        binding=bound(binding),
         policy=POLICY,
         chain=CHAIN,
         logged=log,

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple, TypeVar, final
 
 from privproc._step import Step
 from privproc.attestation import VerifiedEvidence
-from privproc.attestation.binder import Binding, Direction
+from privproc.attestation.binder import Binding, Direction, SessionBinding
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
 from privproc.errors import DecodeError, UntrustedError, UsageError
@@ -113,7 +113,7 @@ class _Presented(Step[S]):
 
     __slots__ = ("attestation", "binding")
 
-    def __init__(self, state: S, attestation: Attestation, binding: bytes) -> None:
+    def __init__(self, state: S, attestation: Attestation, binding: SessionBinding) -> None:
         super().__init__(state)
         self.attestation = attestation
         self.binding = binding

@@ -86,7 +86,10 @@ class PipeStream:
         self._pipe, self._download, self._reply = parties().pipe()
         self._piece = bytes(piece)
 
-    def piece(self) -> object:
+    def ready(self) -> None:
+        pass
+
+    def piece(self, _: object) -> object:
         return self._pipe.receive_data(self._download.send(self._reply.send(self._piece)), at=AT)
 
 
