@@ -27,7 +27,7 @@ from privproc.attestation.expectation import (
     stage,
 )
 from privproc.attestation.nitro import appraisal as nitro_appraisal
-from privproc.attestation.policyfile import Policy
+from privproc.attestation.policyfile import AnyPolicy
 from privproc.attestation.roots import Roots
 from privproc.attestation.snp import appraisal as snp_appraisal
 from privproc.attestation.tdx import appraisal as tdx_appraisal
@@ -122,7 +122,7 @@ class Case(Generic[B_co]):
 
     evidence: bytes = field(repr=False)
     endorsements: bytes = field(repr=False)
-    policy: Policy
+    policy: AnyPolicy
     roots: snp.Roots | Roots
     binding: B_co
     role: str

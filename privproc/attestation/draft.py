@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from privproc.attestation import nitro, snp, tdx
 from privproc.attestation.expectation import stage
-from privproc.attestation.policyfile import FORMATS, Policy
+from privproc.attestation.policyfile import FORMATS, AnyPolicy
 from privproc.attestation.roots import Roots
 from privproc.errors import DecodeError, UsageError
 
@@ -16,7 +16,7 @@ __all__ = ["draft_policy"]
 
 def draft_policy(
     name: str, evidence: bytes, endorsements: bytes, *, roots: snp.Roots | Roots, max_age: int, at: int
-) -> Policy:
+) -> AnyPolicy:
     """The strictest policy of the format ``name`` (as in a policy file) that accepts ``evidence``.
 
     ``endorsements`` and ``roots`` as in :class:`~privproc.attestation.case.Case`; ``max_age`` (seconds) is for the

@@ -21,12 +21,12 @@ from privproc.attestation.table import Table, Tree
 from privproc.attestation.tdx import policyfile as tdx_file
 from privproc.errors import DecodeError, LimitError, UnsupportedError, UsageError
 
-__all__ = ["FORMATS", "MAX_POLICY_FILE", "Policy", "format_of", "from_tree", "load_policy", "to_toml", "to_tree"]
+__all__ = ["FORMATS", "MAX_POLICY_FILE", "AnyPolicy", "format_of", "from_tree", "load_policy", "to_toml", "to_tree"]
 
-Policy = snp.Policy | tdx.Policy | nitro.Policy
+AnyPolicy = snp.Policy | tdx.Policy | nitro.Policy
 """A policy of any format."""
 
-FORMATS: Final[Mapping[str, type[Policy]]] = {"sev-snp": snp.Policy, "tdx": tdx.Policy, "nitro": nitro.Policy}
+FORMATS: Final[Mapping[str, type[AnyPolicy]]] = {"sev-snp": snp.Policy, "tdx": tdx.Policy, "nitro": nitro.Policy}
 """What a file calls the formats."""
 
 MAX_POLICY_FILE: Final = 1 << 18
@@ -39,7 +39,7 @@ _LINE = re.compile(r"\(at (line \d+, column \d+|end of document)\)")
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
-def load_policy(data: bytes) -> Policy:
+def load_policy(data: bytes) -> AnyPolicy:
     """Read a policy file, TOML or (if it starts with a brace) JSON, in UTF-8.
 
     Raises :class:`LimitError` over :data:`MAX_POLICY_FILE` bytes; :class:`DecodeError` for another form, with line and
@@ -52,12 +52,12 @@ def load_policy(data: bytes) -> Policy:
     return from_tree(strictjson.decode_object(data, _WHAT) if is_json else _toml(data))
 
 
-def from_tree(tree: object) -> Policy:
+def from_tree(tree: object) -> AnyPolicy:
     """A policy from the table that a file holds. Raises as :func:`load_policy`."""
     return Table.all(tree, "", _read, what=_WHAT)
 
 
-def to_tree(policy: Policy) -> Tree:
+def to_tree(policy: AnyPolicy) -> Tree:
     """The table of a policy, everything said: of strings, integers, lists and tables, for TOML and JSON alike."""
     head = {"format": format_of(policy), "version": _VERSION}
     if isinstance(policy, snp.Policy):
@@ -65,7 +65,7 @@ def to_tree(policy: Policy) -> Tree:
     return head | (tdx_file.tree(policy) if isinstance(policy, tdx.Policy) else nitro_file.tree(policy))
 
 
-def format_of(policy: Policy) -> str:
+def format_of(policy: AnyPolicy) -> str:
     """What a file calls the policy's format. Raises :class:`UsageError` for what isn't a policy."""
     for name, kind in FORMATS.items():
         if isinstance(policy, kind):
@@ -73,21 +73,21 @@ def format_of(policy: Policy) -> str:
     raise UsageError("not a policy of a known format")
 
 
-def to_toml(policy: Policy) -> str:
+def to_toml(policy: AnyPolicy) -> str:
     """The policy as a TOML file that :func:`load_policy` reads: one text for each policy, everything said."""
     lines: list[str] = []
     _emit(to_tree(policy), "", lines)
     return "\n".join(lines) + "\n"
 
 
-_READ: Final[Mapping[str, Callable[[Table], Policy]]] = {
+_READ: Final[Mapping[str, Callable[[Table], AnyPolicy]]] = {
     "sev-snp": snp_file.read,
     "tdx": tdx_file.read,
     "nitro": nitro_file.read,
 }
 
 
-def _read(table: Table) -> Policy:
+def _read(table: Table) -> AnyPolicy:
     name, version = table.text("format"), table.integer("version", 0xFFFF)
     if name not in _READ or version != _VERSION:
         raise UnsupportedError(f"{_WHAT}: format is not one of {', '.join(_READ)}, in version {_VERSION}")

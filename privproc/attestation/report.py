@@ -21,7 +21,7 @@ from privproc.attestation import nitro, snp, tdx
 from privproc.attestation.cache import Cache
 from privproc.attestation.case import Binding, Case, LogProof, NoBinding, StatedBinding, decide
 from privproc.attestation.expectation import KeyBinding, Level, NoRevocations
-from privproc.attestation.policyfile import Policy
+from privproc.attestation.policyfile import AnyPolicy
 from privproc.attestation.reportfile import decode_report, encode_report
 from privproc.attestation.roots import Roots
 from privproc.attestation.verdict import Accepted, Refused, Verdict
@@ -70,7 +70,7 @@ class TrustAnchors:
         """The roots that AMD, Intel and Amazon publish, and these logs."""
         return cls(amd=snp.AMD_ROOTS, intel=tdx.INTEL_ROOTS, aws=nitro.AWS_ROOTS, logs=logs)
 
-    def roots_for(self, policy: Policy) -> snp.Roots | Roots:
+    def roots_for(self, policy: AnyPolicy) -> snp.Roots | Roots:
         """The roots of the vendor whose evidence ``policy`` is for."""
         if isinstance(policy, snp.Policy):
             return self.amd

@@ -16,7 +16,7 @@ from privproc import strictjson
 from privproc.attestation import snp
 from privproc.attestation.case import Case, ListProof, LogProof, StatedBinding
 from privproc.attestation.expectation import NO_REVOCATIONS, Level, NoRevocations, PinnedMeasurement
-from privproc.attestation.policyfile import Policy, from_tree, to_tree
+from privproc.attestation.policyfile import AnyPolicy, from_tree, to_tree
 from privproc.attestation.roots import Roots
 from privproc.attestation.table import Table, Tree
 from privproc.attestation.verdict import Accepted, Refused, Verdict
@@ -159,12 +159,12 @@ def _data(table: Table) -> bytes:
         raise table.fail("base64", "not Base64") from None
 
 
-def _policy(table: Table) -> Policy:
+def _policy(table: Table) -> AnyPolicy:
     table.text("digest")
     return from_tree(table.any("file"))
 
 
-def _roots(table: Table, policy: Policy) -> snp.Roots | Roots:
+def _roots(table: Table, policy: AnyPolicy) -> snp.Roots | Roots:
     if isinstance(policy, snp.Policy):
         return snp.Roots(table.tables("roots", lambda it: (it.hex("sha256", 32), it.choice("product", _PRODUCTS))))
     return Roots(table.tables("roots", lambda it: it.hex("sha256", 32)))
