@@ -14,6 +14,7 @@ The device is a flow, gateway and enclave are steps; docs/protocol.md has the by
 :mod:`~.frames`           what goes through TLS
 :mod:`~.gateway`          token, proof, forwarding; handles for the second round trip
 :mod:`~.enclave`          evidence for a session, the request, the sealed answer
+:mod:`~.record`           what a device can show an auditor
 :mod:`~.messages`         the bytes of every message
 :mod:`~.transcript`       the running hash over all layers
 :mod:`~.profile`          what every device sends alike
@@ -49,6 +50,7 @@ from privproc.session.gateway import (
 from privproc.session.link import Relay
 from privproc.session.pipe import Pipe, PipeEvent, PipeReady, PipeSession, open_pipe
 from privproc.session.profile import SUITES
+from privproc.session.record import Record
 from privproc.session.streams import (
     Download,
     ForwardedPipe,
@@ -96,6 +98,7 @@ __all__ = [
     "PipeRequest",
     "PipeSession",
     "Published",
+    "Record",
     "RecordsReceived",
     "Relay",
     "Renewing",

@@ -12,10 +12,7 @@ from typing import NamedTuple
 
 from privproc import hpke, ratls, responsekey
 from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
-from privproc.attestation.binder import EXPORTER_LABEL as EVIDENCE_LABEL
-from privproc.attestation.binder import EXPORTER_LENGTH as EVIDENCE_LENGTH
 from privproc.attestation.binder import Binding, Direction
-from privproc.attestation.binder import exporter_context as evidence_context
 from privproc.errors import PolicyError, UnsupportedError, UsageError
 from privproc.keyconfig import Selection, select
 from privproc.responsekey import Announcement, Answer, Context
@@ -51,6 +48,17 @@ class Demands:
         return cls(contents, service, anchors, directory.contents.map(lambda it: select(it.keys, SUITES)))
 
 
+class Basis(NamedTuple):
+    """What an appraisal was about: ``th1`` and the parts that it is the hash of (package, outer and Open; later on the
+    last ``th2`` and the nonce), what enclave and host showed, and when it was judged (Unix seconds).
+    """
+
+    th1: bytes
+    parts: tuple[bytes, ...]
+    shown: Renewed
+    at: int
+
+
 class Attested(NamedTuple):
     """An attested session between two messages. ``until``: when the announcement ends (Unix seconds). ``key`` is that
     of request ``number``, ``previous`` the ``th3`` of the one before.
@@ -66,6 +74,7 @@ class Attested(NamedTuple):
     th2: bytes
     until: int
     key: hpke.PublicKey
+    basis: Basis
     number: int = 0
     previous: bytes = b""
 
@@ -76,6 +85,19 @@ class Attested(NamedTuple):
     def fresh_until(self) -> int:
         """When the evidence or the directory that it was judged by ends (Unix seconds); :meth:`again` helps then."""
         return min(self.evidence.not_after, self.demands.selection.not_after)
+
+    def binding(self) -> Binding:
+        """What the evidence is bound to, once more from its parts."""
+        return Binding.exported(
+            self.channel.export,
+            Direction.SERVER_TO_CLIENT,
+            role=self.demands.service.role,
+            th1=self.basis.th1,
+            leaf=self.leaf,
+            peer=b"",  # the device has no certificate
+            announcement=self.basis.shown.announcement,
+            sequence=self.sequence,
+        )
 
     def check(self, *, at: int) -> None:
         """Raise :class:`ExpiredError` unless evidence and directory are in their time."""
@@ -110,19 +132,19 @@ class Attested(NamedTuple):
         demands = Demands.of(directory, self.demands.service.role, self.demands.anchors, at=at)
         nonce = os.urandom(32)
         self.channel.send(frames.again(nonce, self.announcement.suite))
-        renewal = Renewal(self, demands, transcript.again(self.th2, nonce), at)
+        renewal = Renewal(self, demands, nonce, at)
         return self.channel.data_to_send(), renewal
 
 
 class Renewal:
     """New evidence was asked for: takes the decrypted bytes in any pieces, and gives the session that it makes."""
 
-    __slots__ = ("_feed", "_old", "_th1", "began", "demands")
+    __slots__ = ("_feed", "_nonce", "_old", "began", "demands")
 
-    def __init__(self, old: Attested, demands: Demands, th1: bytes, began: int) -> None:
+    def __init__(self, old: Attested, demands: Demands, nonce: bytes, began: int) -> None:
         self._old = old
         self.demands = demands
-        self._th1 = th1
+        self._nonce = nonce
         self.began = began
         self._feed = Feed("new evidence", frames.renewals())
 
@@ -139,16 +161,16 @@ class Renewal:
         announcement = Announcement.decode(renewed.announcement)
         if announcement.suite != old.announcement.suite or renewed.format != old.format:
             raise PolicyError("the enclave's suite or evidence format is not the session's")
-        context = evidence_context(Direction.SERVER_TO_CLIENT, sequence, self._th1)
-        binding = Binding(
-            direction=Direction.SERVER_TO_CLIENT,
-            sequence=sequence,
+        th1 = transcript.again(old.th2, self._nonce)
+        binding = Binding.exported(
+            old.channel.export,
+            Direction.SERVER_TO_CLIENT,
             role=self.demands.service.role,
-            th1=self._th1,
-            exporter=old.channel.export(EVIDENCE_LABEL, context, EVIDENCE_LENGTH),
+            th1=th1,
             leaf=old.leaf,
             peer=b"",  # the device has no certificate
             announcement=renewed.announcement,
+            sequence=sequence,
         )
         report_data = binding.report_data(renewed.devices)
         evidence = _appraise(self.demands, renewed, report_data, at)
@@ -158,31 +180,52 @@ class Renewal:
             announcement=announcement,
             evidence=evidence,
             sequence=sequence,
-            th2=transcript.attested(self._th1, report_data, renewed.format, renewed.evidence),
+            th2=transcript.attested(th1, report_data, renewed.format, renewed.evidence),
             until=self.began + announcement.lifetime,
             key=announcement.key,
+            basis=Basis(th1, (old.th2, self._nonce), renewed, at),
             number=0,
             previous=b"",
         )
 
 
-def attest(opened: Opened, demands: Demands, tls: ratls.PendingServer, th1: bytes, *, began: int, at: int) -> Attested:
-    """Appraise the first evidence of a session that was begun at ``began``. Raises as :meth:`Opening.finish`."""
+def attest(
+    opened: Opened,
+    demands: Demands,
+    tls: ratls.PendingServer,
+    parts: tuple[bytes, bytes, bytes],
+    *,
+    began: int,
+    at: int,
+) -> Attested:
+    """Appraise the first evidence of a session that was begun at ``began``. ``parts``: package, outer and Open.
+
+    Raises as :meth:`Opening.finish`.
+    """
     offer = Offer.decode(opened.offer)
     announcement = Announcement.decode(offer.announcement)
     if announcement.suite not in SUITES or offer.format not in FORMATS:
         raise PolicyError("the enclave's suite or evidence format was not offered")
     established = tls.finish(offer.flight)
-    leaf, role = established.leaf, demands.service.role
+    leaf, role, th1 = established.leaf, demands.service.role, transcript.opened(*parts)
     report_data = established.bind(role=role, th1=th1, announcement=offer.announcement, devices=offer.devices)
     stapled = Renewed(
         offer.announcement, offer.format, offer.evidence, opened.endorsements, opened.log_proof, offer.devices
     )
     evidence = _appraise(demands, stapled, report_data, at)
-    channel = established.release(evidence, at=at)
-    th2 = transcript.attested(th1, report_data, offer.format, offer.evidence)
-    until = began + announcement.lifetime
-    return Attested(demands, channel, leaf, offer.format, announcement, evidence, 0, th2, until, announcement.key)
+    return Attested(
+        demands=demands,
+        channel=established.release(evidence, at=at),
+        leaf=leaf,
+        format=offer.format,
+        announcement=announcement,
+        evidence=evidence,
+        sequence=0,
+        th2=transcript.attested(th1, report_data, offer.format, offer.evidence),
+        until=began + announcement.lifetime,
+        key=announcement.key,
+        basis=Basis(th1, parts, stapled, at),
+    )
 
 
 def _appraise(demands: Demands, shown: Renewed, report_data: SessionBinding, at: int) -> snp.VerifiedEvidence:

@@ -33,6 +33,7 @@ from privproc.session.directory import Anchors, Contents, Directory, Service
 from privproc.session.link import Link, Reader, Relay, check_head, content_of, encapsulated
 from privproc.session.messages import Open, Opened
 from privproc.session.profile import FORMATS, IDLE, LEASE, OPEN_PATH, PROOF_FIELD, SUITES
+from privproc.session.record import Record
 from privproc.tokens import BoundToken, ProofKey, Token
 from privproc.trust import Trusted, check_window
 from privproc.wire import Writer
@@ -46,17 +47,22 @@ _SUITES = tuple((int(suite.kem), int(suite.kdf), int(suite.aead)) for suite in S
 
 
 class Prepared(NamedTuple):
-    """Everything that a first request is made of, whatever carries it."""
+    """Everything that a first request is made of, whatever carries it. ``parts`` are those of ``th1``."""
 
     demands: Demands
     tls: ratls.PendingServer
-    th1: bytes
+    parts: tuple[bytes, bytes, bytes]
     continue_key: Secret
     head: Request
     began: int
 
     def __repr__(self) -> str:
         return "<Prepared>"
+
+    @property
+    def th1(self) -> bytes:
+        """The transcript (48 bytes) with Open in it."""
+        return transcript.opened(*self.parts)
 
 
 def prepare(
@@ -74,11 +80,12 @@ def prepare(
     message = _open(demands.service, hello)
     # req: privproc1/4.4 token-is-spent-first
     spent, proof_key = token.spend()
-    th1 = transcript.opened(directory.package, _outer(outgoing, spent, proof_key), message)
+    parts = directory.package, _outer(outgoing, spent, proof_key), message
     continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
-    fields: Fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, _proof(proof_key, th1)))
+    proof = _proof(proof_key, transcript.opened(*parts))
+    fields: Fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, proof))
     head = Request("POST", "https", contents.gateway, OPEN_PATH, fields, message)
-    return Prepared(demands, tls, th1, continue_key, head, at)
+    return Prepared(demands, tls, parts, continue_key, head, at)
 
 
 def begin(
@@ -155,7 +162,7 @@ class Opening(Step[tuple[Prepared, Relay, ohttp.PendingResponse]]):
         if len(sealed) != prepared.demands.contents.down:
             raise PolicyError("the first answer is not of the directory's size")
         opened = Opened.decode(content_of(pending.finish(sealed)))
-        attested = attest(opened, prepared.demands, prepared.tls, prepared.th1, began=prepared.began, at=at)
+        attested = attest(opened, prepared.demands, prepared.tls, prepared.parts, began=prepared.began, at=at)
         link = Link(relay, prepared.continue_key, opened.handle, 0)
         return Session(_Ready(attested, link), until=min(attested.until, at + LEASE))
 
@@ -211,6 +218,10 @@ class Session(Step[_Ready]):
         demands = attested.demands
         request, reader, link = send(link, demands.contents.gateway, demands.selection, records, at=at)
         return request, AnswerChannel(_Ready(attested, link), reader, answer)
+
+    def record(self) -> Record:
+        """What an auditor needs to judge the last appraisal again, with nothing of the user's in it."""
+        return Record.of(self._look().attested)
 
     def renew(self, directory: Directory, *, at: int) -> tuple[Request, Renewing]:
         """A request for new evidence, in the same TLS session, and what takes the answer. ``directory``: the one that

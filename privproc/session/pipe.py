@@ -35,6 +35,7 @@ from privproc.session.directory import Anchors, Directory
 from privproc.session.link import Relay, check_head, decoded, refused
 from privproc.session.messages import Opened
 from privproc.session.profile import IDLE, LEASE, OHTTP_CHUNKED_RESPONSE, STREAM_LIMITS
+from privproc.session.record import Record
 from privproc.tokens import BoundToken
 from privproc.trust import check_window
 from privproc.wire import bare
@@ -255,7 +256,7 @@ class Pipe(Unique):
         check_window("first answer", 0, prepared.began + LEASE, at=at)
         content, self._content = b"".join(self._content), []
         opened = opening_of(content, "Opened", Opened._read)
-        attested = attest(opened, prepared.demands, prepared.tls, prepared.th1, began=prepared.began, at=at)
+        attested = attest(opened, prepared.demands, prepared.tls, prepared.parts, began=prepared.began, at=at)
         self._channel.append(attested.channel)
         return PipeReady(self._ready(attested, at + LEASE))
 
@@ -372,6 +373,10 @@ class PipeSession(Step[_Ready]):
         attested, pipe = self._take()
         check_window("session", 0, self.until, at=at)
         pipe._ask(attested, question, last=last)
+
+    def record(self) -> Record:
+        """As :meth:`Session.record <privproc.session.device.Session.record>`."""
+        return Record.of(self._look().attested)
 
     def renew(self, directory: Directory, *, at: int) -> None:
         """Ask for new evidence. Raises as :meth:`Session.renew <privproc.session.device.Session.renew>`."""
