@@ -58,6 +58,9 @@ class Basis(NamedTuple):
     shown: Renewed
     at: int
 
+    def __repr__(self) -> str:
+        return "<Basis>"
+
 
 class Attested(NamedTuple):
     """An attested session between two messages. ``until``: when the announcement ends (Unix seconds). ``key`` is that
