@@ -62,6 +62,8 @@ class Policy(CanonicalPolicy):
     logged_pcrs: tuple[int, ...]
     pcrs: tuple[tuple[int, bytes], ...]
     max_age: int
+    digest: bytes = field(init=False, repr=False, compare=False)
+    """``T("nitro policy", encoding)``, 48 bytes: what :class:`VerifiedEvidence` carries."""
     _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,8 @@ class Policy(CanonicalPolicy):
             raise UsageError("a PCR has 48 bytes, max_age is 1 to 2^32 - 1")
         object.__setattr__(self, "logged_pcrs", tuple(sorted(self.logged_pcrs)))
         object.__setattr__(self, "pcrs", tuple(sorted(self.pcrs)))
-        object.__setattr__(self, "_encoded", self._encode())  # once: each appraisal names the policy's digest
+        object.__setattr__(self, "_encoded", self._encode())
+        object.__setattr__(self, "digest", tagged_hash("nitro policy", self._encoded))  # once: each appraisal names it
 
     def encode(self) -> bytes:
         """The canonical encoding; integers big-endian, registers in ascending order::
@@ -110,11 +113,6 @@ class Policy(CanonicalPolicy):
             pcrs=tuple(pcrs),
             max_age=reader.u32(),
         )
-
-    @property
-    def digest(self) -> bytes:
-        """``T("nitro policy", encoding)``, 48 bytes: what :class:`VerifiedEvidence` carries."""
-        return tagged_hash("nitro policy", self.encode())
 
     def check(self, pcrs: Mapping[int, bytes]) -> None:
         """Raise :class:`UntrustedError` unless every register of ``self.pcrs`` is there and has a value of it."""

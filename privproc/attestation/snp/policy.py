@@ -164,6 +164,8 @@ class Policy(CanonicalPolicy):
     id_block: IdBlock
     signer: Signer
     max_age: int
+    digest: bytes = field(init=False, repr=False, compare=False)
+    """``T("snp policy", encoding)``, 48 bytes: what :class:`VerifiedEvidence` carries."""
     _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -176,7 +178,8 @@ class Policy(CanonicalPolicy):
             raise UsageError("an ABI version has two parts of one byte")
         if not 0 <= self.vmpl <= 3 or len(self.host_data) != 32 or not 0 < self.max_age < 1 << 32:
             raise UsageError("vmpl is 0 to 3, host_data has 32 bytes, max_age is 1 to 2^32 - 1")
-        object.__setattr__(self, "_encoded", self._encode())  # once: each appraisal names the policy's digest
+        object.__setattr__(self, "_encoded", self._encode())
+        object.__setattr__(self, "digest", tagged_hash("snp policy", self._encoded))  # once: each appraisal names it
 
     def floor(self, product: Product) -> Floor:
         """The floor of a product line. Raises :class:`PolicyError` when the line isn't accepted."""
@@ -233,11 +236,6 @@ class Policy(CanonicalPolicy):
             signer=_read_signer(reader.u8(), reader.sub(2)),
             max_age=reader.u32(),
         )
-
-    @property
-    def digest(self) -> bytes:
-        """``T("snp policy", encoding)``, 48 bytes: what :class:`VerifiedEvidence` carries."""
-        return tagged_hash("snp policy", self.encode())
 
 
 def _signer_parts(signer: Signer) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ mitigation vectors. The received bytes are kept, since they are what was signed.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
@@ -103,10 +104,12 @@ class Tcb:
     microcode: int
 
     def __post_init__(self) -> None:
-        if min(self.levels) < 0 or max(self.levels) > 0xFF:
+        levels = self.levels
+        if min(levels) < 0 or max(levels) > 0xFF:
             raise UsageError("a patch level is 0 to 255")
 
     @classmethod
+    @functools.lru_cache(maxsize=64)  # a report states five, which a fleet's reports have in common
     def decode(cls, raw: bytes, product: Product) -> Tcb:
         """Read a TCB_VERSION (8 bytes) in the layout of ``product``.
 
