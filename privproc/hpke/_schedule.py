@@ -79,20 +79,19 @@ class TwoStage:
         self._export = label + b"sec"
         self._base = _BASE + hmac.digest(b"", self._psk_id, kdf.hash)
 
-    def context(self, info: bytes, psk: Psk | None) -> bytes:
-        """What the expansions are bound to, key_schedule_context."""
-        head = self._base if psk is None else _PSK + hmac.digest(b"", self._psk_id + psk.psk_id, self._hash)
-        return head + hmac.digest(b"", self._info + info, self._hash)
-
-    def secret(self, shared: bytes, psk: Psk | None) -> bytes:
-        """The value that the three others are expanded from."""
-        labeled = self._secret if psk is None else self._secret + psk.secret.expose()
-        return hmac.digest(shared, labeled, self._hash)
+    def extract(self, shared: bytes, info: bytes, psk: Psk | None) -> tuple[bytes, bytes]:
+        """``secret``, which the three others are expanded from, and ``key_schedule_context``, which binds them."""
+        name, head, labeled = self._hash, self._base, self._secret
+        if psk is not None:
+            head = _PSK + hmac.digest(b"", self._psk_id + psk.psk_id, name)
+            labeled += psk.secret.expose()
+        return hmac.digest(shared, labeled, name), head + hmac.digest(b"", self._info + info, name)
 
     def derive(self, shared: bytes, info: bytes, psk: Psk | None) -> tuple[bytes, bytes, bytes]:
         """CombineSecrets_TwoStage."""
         name, (key_size, nonce_size) = self._hash, self._sizes
-        secret, tail = self.secret(shared, psk), self.context(info, psk) + b"\1"
+        secret, context = self.extract(shared, info, psk)
+        tail = context + b"\1"
         exporter = hmac.digest(secret, self._exporter + tail, name)
         if not key_size:
             return b"", b"", exporter
@@ -101,8 +100,8 @@ class TwoStage:
 
     def exporter(self, shared: bytes, info: bytes, psk: Psk | None) -> bytes:
         """CombineSecrets_TwoStage, for who seals nothing."""
-        secret, tail = self.secret(shared, psk), self.context(info, psk) + b"\1"
-        return hmac.digest(secret, self._exporter + tail, self._hash)
+        secret, context = self.extract(shared, info, psk)
+        return hmac.digest(secret, self._exporter + context + b"\1", self._hash)
 
     def export(self, exporter: bytes, context: bytes, length: int) -> bytes:
         """Context.Export_TwoStage."""
