@@ -11,7 +11,6 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -83,15 +82,12 @@ class UnboundEvidence(Findings, verified.UnboundEvidence):
 class _Case(Judged):
     expected: Expectation
     policy: Policy
+    measurement: bytes
     at: int
 
     @property
     def binding(self) -> bytes:
         return self.expected.report_data
-
-    @cached_property
-    def measurement(self) -> bytes:
-        return self.policy.measurement(self.report)
 
 
 def appraise(
@@ -162,13 +158,14 @@ def _decide(
         raise UsageError("collateral is made by the check that earns it")
     with stage("decode"):
         judged = Judged.decode(evidence, collateral)
-    case = _Case(**vars(judged), expected=expected, policy=policy, at=at)
     report = judged.report
+    measurement = policy.measurement(report)
+    case = _Case(**vars(judged), expected=expected, policy=policy, measurement=measurement, at=at)
     checks = expected.run(_CHECKS, case)
-    checks += expected.confirm(case.measurement, [case.fingerprint, *_identifiers(case.platform)], at=at)
+    checks += expected.confirm(measurement, [case.fingerprint, *_identifiers(case.platform)], at=at)
     return kind._earn(
         evidence_digest=hashlib.sha384(evidence).digest(),
-        measurement=case.measurement,
+        measurement=measurement,
         binding=report.report_data,
         role=expected.role,
         policy_digest=policy.digest,

@@ -44,7 +44,7 @@ class Judged:
         """What the TDX module says of the domain."""
         return self.quote.report
 
-    @cached_property
+    @property
     def versions(self) -> tuple[bytes, ...]:
         """TEE_TCB_SVN as of the domain's start, and since TD 1.5 as of now if that differs: both have to do."""
         then, now = self.report.tee_tcb_svn, self.report.tee_tcb_svn_2
