@@ -22,10 +22,11 @@ def lp(field: bytes) -> bytes:
 # req: privproc1/1 injective-hash
 def tagged_hash(label: str, *fields: bytes) -> bytes:
     """``T(label, fields...)``: SHA-384 (48 bytes) over label, count, and each field with its length."""
-    parts = [_head(label, len(fields))]
+    digest = hashlib.sha384(_head(label, len(fields)))
     for field in fields:
-        parts += (len(field).to_bytes(4, "big"), field)
-    return hashlib.sha384(b"".join(parts)).digest()
+        digest.update(len(field).to_bytes(4, "big"))
+        digest.update(field)
+    return digest.digest()
 
 
 @functools.cache
