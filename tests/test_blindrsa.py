@@ -82,7 +82,7 @@ def issue(variant: Variant, prepared: bytes, issuer: RawRsaPrivateOp = ISSUER) -
 @pytest.fixture(params=BLINDINGS, ids=lambda arithmetic: type(arithmetic).__name__)
 def each_blinding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test runs on each arithmetic of the client."""
-    monkeypatch.setattr(blinding, "BLINDING", request.param)
+    monkeypatch.setattr(blinding, "in_use", lambda: request.param)
 
 
 on_each_blinding = pytest.mark.usefixtures("each_blinding")
@@ -432,7 +432,7 @@ def test_factor_in_common(message: bytes, factor: int) -> None:
 
 def test_blinding_without_gmpy2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gmpy2", None)
-    assert isinstance(blinding._chosen(), blinding.ConstantTime)
+    assert isinstance(blinding.in_use.__wrapped__(), blinding.ConstantTime)
 
 
 @pytest.mark.parametrize("arithmetic", BLINDINGS, ids=lambda arithmetic: type(arithmetic).__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import math
 import os
 import pickle
@@ -18,10 +17,10 @@ from privproc import voprf
 from privproc.errors import DecodeError, LimitError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
 from privproc.vectors._kinds.voprf import PORTABLE, SODIUM, SUITES
-from privproc.voprf import dleq, field, keys, points, protocol, sodium
+from privproc.voprf import dleq, field, hash_to_curve, keys, points, protocol, sodium
 from privproc.voprf import suite as suites
 from privproc.voprf.group import IntegerScalars
-from privproc.voprf.hash_to_curve import Expander, Sswu
+from privproc.voprf.hash_to_curve import Expander
 from privproc.voprf.nist import P256, P384, P521
 from privproc.voprf.points import _SHARED
 from privproc.voprf.ristretto import ORDER, Ed25519Ristretto
@@ -499,22 +498,23 @@ def test_field_without_gmpy2(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
+    def points():
+        return [tuple(map(int, point)) for point in P256._map.points(uniform, public=True)]
+
+    uniform = os.urandom(2 * P256._curve.size)
+    expected = points()
+    made = field._fastest, hash_to_curve._field
+    for one in made:
+        one.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(field.importlib, "import_module", missing)
-        make = field._public()
-    assert make is field.secret
-    real = importlib.import_module
-    assert real("privproc.voprf.field") is field
-    curve = P256._curve
-    with monkeypatch.context() as patch:
-        patch.setattr("privproc.voprf.hash_to_curve.public", make)
-        other = Sswu(curve.p, curve.b, curve.z, curve.size)
-    uniform = os.urandom(2 * curve.size)
-    found = [tuple(map(int, point)) for point in other.points(uniform, public=True)]
-    assert found == [tuple(map(int, point)) for point in P256._map.points(uniform, public=True)]
+        assert field.maker(public=True) is field.maker(public=False)
+        assert points() == expected
+    for one in made:
+        one.cache_clear()
 
 
-@pytest.mark.parametrize("make", [field.secret, field.public])
+@pytest.mark.parametrize("make", [field.maker(public=False), field.maker(public=True)])
 def test_field_numbers(make):
     p = make(2**255 - 19)
     assert int(field.inverse(make(5), p)) == pow(5, -1, 2**255 - 19)

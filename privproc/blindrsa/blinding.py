@@ -7,6 +7,7 @@ reductions after each product are not constant time.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from Crypto.Math.Numbers import Integer
 
 from privproc.blindrsa.keys import PublicKey
 
-__all__ = ["BLINDING", "Blinding", "ConstantTime", "Masked"]
+__all__ = ["Blinding", "ConstantTime", "Masked", "in_use"]
 
 
 class Blinding(Protocol):
@@ -95,12 +96,10 @@ class Masked:
         return int(product % key.n).to_bytes(key.size, "big")
 
 
-def _chosen() -> Blinding:
+@functools.cache  # and not at import, which gmpy2 makes a tenth longer
+def in_use() -> Blinding:
+    """The one that blinds here."""
     try:
         return Masked(importlib.import_module("gmpy2"))
     except ImportError:
         return ConstantTime()
-
-
-BLINDING = _chosen()
-"""The one in use."""

@@ -116,7 +116,7 @@ class PendingSignature(Step[_Blinded]):
             if not key._in_range(blind_signature):
                 # req: rfc9474/4.4 size-check
                 raise DecodeError("blind signature", f"not {key.size} bytes of a number below the modulus")
-            signature = blinding.BLINDING.unblind(key, blind_signature, state.inverse.expose())
+            signature = blinding.in_use().unblind(key, blind_signature, state.inverse.expose())
         finally:
             # req: privproc1/11 step-secrets-are-wiped
             state.inverse.wipe()
@@ -132,7 +132,7 @@ def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, Pen
     no honest one, and a blinded message would show the issuer a factor in common.
     """
     # req: rfc9474/4.2 uniform-blind
-    return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), blinding.BLINDING.factor(key))
+    return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), blinding.in_use().factor(key))
 
 
 def _derand_blind(
@@ -143,7 +143,7 @@ def _derand_blind(
     """
     message = emsa_pss.encode(prepared, key.n.bit_length() - 1, salt)
     try:
-        blinded, inverse = blinding.BLINDING.blind(key, message, factor)
+        blinded, inverse = blinding.in_use().blind(key, message, factor)
     except ValueError:
         # req: rfc9474/4.2 coprime-or-error
         raise DecodeError("RSA public key", "has a factor in common with the message or the blind") from None

@@ -6,35 +6,37 @@ and serve for values that are public. Subtractions are written so that no number
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from Crypto.Math.Numbers import Integer
 
-__all__ = ["Make", "Number", "from_bytes", "inverse", "public", "secret", "to_bytes"]
+__all__ = ["Make", "Number", "from_bytes", "inverse", "maker", "to_bytes"]
 
 Number: TypeAlias = Any
 """An ``Integer`` or an ``mpz``."""
 
 Make: TypeAlias = Callable[[int], Number]
-"""Makes a constant of a field: the value of a constant is public in both kinds."""
+"""Makes a constant of a field."""
 
 
-def secret(value: int) -> Number:
-    """A constant for arithmetic on secret values."""
-    return Integer(value, public=True)
+def maker(*, public: bool) -> Make:
+    """What makes the constants of arithmetic on ``public`` values, or on secret ones."""
+    return _fastest() if public else _constant_time
 
 
-def _public() -> Make:
+def _constant_time(value: int) -> Number:
+    return Integer(value, public=True)  # a constant is public, whatever it is for
+
+
+@functools.cache  # and not at import, which gmpy2 makes a tenth longer
+def _fastest() -> Make:
     try:
         return importlib.import_module("gmpy2").mpz  # type: ignore[no-any-return]
     except ImportError:
-        return secret
-
-
-public = _public()
-"""A constant for arithmetic on public values."""
+        return _constant_time
 
 
 def from_bytes(data: bytes, modulus: Number, byteorder: Literal["little", "big"]) -> Number:

@@ -5,11 +5,12 @@ Where what is hashed is the client's secret, the map takes constant time.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import NamedTuple
 
 from privproc.errors import UsageError
-from privproc.voprf.field import Make, Number, from_bytes, inverse, public, secret
+from privproc.voprf.field import Number, from_bytes, inverse, maker
 
 __all__ = ["Expander", "Sswu"]
 
@@ -69,20 +70,22 @@ class Sswu:
     ``z``: the curve's constant, negative. ``size``: ``L``, the bytes that one field element is reduced from.
     """
 
-    __slots__ = ("_public", "_secret", "size")
+    __slots__ = ("_curve", "size")
 
     def __init__(self, p: int, b: int, z: int, size: int) -> None:
         self.size = size
-        self._secret, self._public = _field(p, b, z, secret), _field(p, b, z, public)
+        self._curve = p, b, z
 
     def points(self, uniform: bytes, *, public: bool) -> list[tuple[Number, Number]]:
         """``map_to_curve`` of both field elements in ``2 * size`` uniform bytes: two points, to be added."""
-        field = self._public if public else self._secret
+        field = _field(*self._curve, public=public)
         halves = uniform[: self.size], uniform[self.size :]
         return [_map(field, from_bytes(half, field.p, "big")) for half in halves]
 
 
-def _field(p: int, b: int, z: int, make: Make) -> _Field:
+@functools.cache
+def _field(p: int, b: int, z: int, *, public: bool) -> _Field:
+    make = maker(public=public)
     root = pow(-z, (p + 1) // 4, p)
     return _Field(make(p), make(p - 3), make(b), make(z % p), make((p - 3) // 4), make(root))
 

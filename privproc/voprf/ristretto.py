@@ -6,10 +6,11 @@ are those of the points, and only the encodings need this module's arithmetic. I
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from privproc.errors import DecodeError
-from privproc.voprf.field import Make, Number, from_bytes, inverse, public, secret, to_bytes
+from privproc.voprf.field import Number, from_bytes, inverse, maker, to_bytes
 from privproc.voprf.group import IntegerScalars, check_constant_time
 from privproc.voprf.points import EccPoint, PointGroup
 
@@ -50,7 +51,9 @@ class _Field(NamedTuple):
     d_minus_1_squared: Number
 
 
-def _field(make: Make) -> _Field:
+@functools.cache
+def _field(*, public: bool) -> _Field:
+    make = maker(public=public)
     values = (
         _D,
         _ROOT_M1,
@@ -61,9 +64,6 @@ def _field(make: Make) -> _Field:
         (_D - 1) ** 2 % P,
     )
     return _Field(make(P), *map(make, values))
-
-
-_SECRET, _PUBLIC = _field(secret), _field(public)
 
 
 def _even(field: _Field, number: Number) -> Number:
@@ -99,7 +99,8 @@ class Ed25519Ristretto(PointGroup):
         """See :meth:`Group.decode` (RFC 9496 §4.3.1)."""
         if len(data) != self.element_size or data == IDENTITY:
             raise DecodeError(what, "not an element of 32 bytes, or the identity")
-        field, p = _PUBLIC, _PUBLIC.p
+        field = _field(public=True)
+        p = field.p
         if data[0] & 1 or int.from_bytes(data, "little") >= P:
             raise DecodeError(what, "not a canonical encoding of ristretto255")
         s = from_bytes(data, p, "little")
@@ -116,7 +117,7 @@ class Ed25519Ristretto(PointGroup):
 
     def encode(self, element: EccPoint, *, public: bool = True) -> bytes:
         """See :meth:`Group.encode` (RFC 9496 §4.3.2)."""
-        field = _PUBLIC if public else _SECRET
+        field = _field(public=public)
         p = field.p
         x, y = (from_bytes(number.to_bytes(32, "big"), p, "big") for number in element.xy)
         u1, u2 = (1 + y) * (1 + p - y) % p, x * y % p
@@ -138,7 +139,7 @@ class Ed25519Ristretto(PointGroup):
 
     def from_uniform(self, uniform: bytes, *, public: bool) -> EccPoint:
         """See :meth:`Group.from_uniform` (RFC 9496 §4.3.4)."""
-        field = _PUBLIC if public else _SECRET
+        field = _field(public=public)
         return _map(field, uniform[:32]) + _map(field, uniform[32:])
 
 
