@@ -63,6 +63,7 @@ class World:
         self.suite = suite
         self.group = group
         self.wire = Wire()
+        self.asked: list[bytes] = []  # what a device sealed for an enclave, where that is recorded
         self.grid = Grid(at - at % DAY - 7 * DAY, DAY)
         self.epoch = self.grid.epoch(at=at)
         self.signer = Signer.generate()
