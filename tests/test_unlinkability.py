@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from tests.unlinkability import game
-from tests.unlinkability.device import FOLLOW_UPS, RENEW, WAYS, alone, piped, streamed, wrapped
+from tests.unlinkability.device import FOLLOW_UPS, OF_ONE_AND_THREE_PIECES, RENEW, WAYS, alone, piped, streamed, wrapped
 from tests.unlinkability.leaks import LEAKS
 
 
@@ -63,12 +63,6 @@ def test_with_the_enclave_they_know_what_is_asked():
     found = game.difference(one, other, game.WHAT | {"enclave"})
     assert found is not None
     assert found.path.startswith("enclave: question")
-
-
-OF_ONE_AND_THREE_PIECES = (
-    b"The boat leaves at noon",
-    b"Noon it is. Then the harbour. Then the cafe, which is closed on Thursday.",
-)
 
 
 @pytest.mark.parametrize("way", [streamed, piped], ids=lambda way: way.__name__)

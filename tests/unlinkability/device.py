@@ -27,6 +27,13 @@ FOLLOW_UPS = (b"And then?", RENEW, b"Who else was there?")
 """What follows a question in a conversation: questions, and new evidence at the same place for all."""
 
 
+OF_ONE_AND_THREE_PIECES = (
+    b"The boat leaves at noon",
+    b"Noon it is. Then the harbour. Then the cafe, which is closed on Thursday.",
+)
+"""Two questions of one size class, and in how many pieces the world's model answers them."""
+
+
 @dataclass
 class Device:
     """``habit`` is in force whatever this device does: nothing in an honest game, a leak in the others."""
