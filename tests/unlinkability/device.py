@@ -127,24 +127,18 @@ def renewed(device: Device, live: session.Session) -> session.Session:
 
 def conversation(device: Device, question: bytes) -> None:
     """Several questions in one session, and new evidence between them."""
-    live: session.Session | None = connected(device)
-    for turn in (question, *device.follow_ups):
-        assert live is not None
-        if turn is RENEW:
-            live = renewed(device, live)
-        else:
-            flow = session.ask_in(live, device.known(), turn, at=device.world.at)
-            live = session.drive(flow, device.send, device.world.now).session
+
+    def whole(live: session.Session, turn: bytes) -> session.Session | None:
+        flow = session.ask_in(live, device.known(), turn, at=device.world.at)
+        return session.drive(flow, device.send, device.world.now).session
+
+    _turns(device, question, whole)
 
 
 def streamed(device: Device, question: bytes) -> None:
     """The same with answers that come as the model writes them."""
-    live: session.Session | None = connected(device)
-    for turn in (question, *device.follow_ups):
-        assert live is not None
-        if turn is RENEW:
-            live = renewed(device, live)
-            continue
+
+    def stream(live: session.Session, turn: bytes) -> session.Session | None:
         request, answer = live.stream(turn, at=device.world.at)
         heard = False
         for response in device.stream(request, [request.content]):
@@ -153,7 +147,16 @@ def streamed(device: Device, question: bytes) -> None:
             heard = True
             answer.receive_data(response.content)
         *_, end = answer.receive_end(at=device.world.at)
-        live = end.session if isinstance(end, AnswerComplete) else None
+        return end.session if isinstance(end, AnswerComplete) else None
+
+    _turns(device, question, stream)
+
+
+def _turns(device: Device, question: bytes, ask: Callable[[session.Session, bytes], session.Session | None]) -> None:
+    live: session.Session | None = connected(device)
+    for turn in (question, *device.follow_ups):
+        assert live is not None
+        live = renewed(device, live) if turn is RENEW else ask(live, turn)
 
 
 def piped(device: Device, question: bytes) -> None:

@@ -6,28 +6,11 @@ from dataclasses import replace
 from unittest import mock
 
 from privproc import ohttp, session, tokens
-from privproc.errors import (
-    PolicyError,
-    ReplayError,
-    UntrustedError,
-)
-from privproc.session import (
-    attested,
-    device,
-    enclave,
-    gateway,
-)
+from privproc.errors import PolicyError, ReplayError, UntrustedError
+from privproc.session import attested, device, enclave, gateway
 from privproc.session.messages import Open
 from tests.world.device import Chat
-from tests.world.hostile.run import (
-    QUESTION,
-    ask,
-    catalogue,
-    first_request,
-    get_token,
-    noticed,
-    spends_again,
-)
+from tests.world.hostile.run import QUESTION, ask, catalogue, first_request, get_token, noticed, spends_again
 from tests.world.removed import removed
 from tests.world.world import World
 

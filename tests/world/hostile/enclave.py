@@ -6,27 +6,14 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from privproc import hpke, session
-from privproc.errors import (
-    DecodeError,
-    PolicyError,
-)
+from privproc import hpke, ratls, session
+from privproc.errors import DecodeError, PolicyError, UnsupportedError
+from privproc.ratls import hello
 from privproc.responsekey import answer
-from privproc.session import (
-    attested,
-    enclave,
-    frames,
-    messages,
-    pipe,
-)
+from privproc.session import attested, enclave, frames, messages, pipe
 from privproc.tagged import lp
 from tests.world.device import Chat, Piped
-from tests.world.hostile.run import (
-    QUESTION,
-    ask,
-    catalogue,
-    only,
-)
+from tests.world.hostile.run import QUESTION, ask, catalogue, only
 from tests.world.removed import removed
 from tests.world.world import World
 
@@ -122,3 +109,17 @@ def unasked(world: World) -> None:
     piped.open()
     with mock.patch.object(enclave.EnclaveReply, "finish", more):
         piped.ask(QUESTION)
+
+
+@run(
+    "enclave takes a weaker TLS group",
+    UnsupportedError,
+    lambda: only(
+        removed(hello.check_server_hello, "hello.group != group", "False"),
+        mock.patch.object(hello, "_check_size"),  # of the other group's share
+    ),
+)
+def weaker_group(world: World) -> None:
+    """All devices' hellos have a share for it, since all are alike; the directory says which one is to be taken."""
+    world.machine.enclave = replace(world.machine.enclave, group=ratls.Group.X25519)
+    ask(world)

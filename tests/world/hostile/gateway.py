@@ -7,18 +7,9 @@ from dataclasses import replace
 from unittest import mock
 
 from privproc import ohttp, session, tokens
-from privproc.errors import (
-    OpenError,
-    PolicyError,
-    SignatureError,
-    UntrustedError,
-)
+from privproc.errors import OpenError, PolicyError, SignatureError, UntrustedError
 from privproc.keyconfig import select
-from privproc.session import (
-    gateway,
-    link,
-    pipe,
-)
+from privproc.session import gateway, link, pipe
 from tests.world.device import Chat, Piped
 from tests.world.hostile.run import (
     FORWARD_SIZE,

@@ -10,17 +10,8 @@ from unittest import mock
 from privproc import ledger, ratls, responsekey, session
 from privproc.attestation.snp import appraisal
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
-from privproc.errors import (
-    DecodeError,
-    OpenError,
-    PolicyError,
-    UntrustedError,
-)
-from privproc.session import (
-    attested,
-    enclave,
-    transcript,
-)
+from privproc.errors import DecodeError, OpenError, PolicyError, UntrustedError
+from privproc.session import attested, enclave, transcript
 from privproc.session.messages import Offer, Open
 from tests.world.amd import GUEST_POLICY, PLATFORM_INFO, strict_policy
 from tests.world.device import Piped

@@ -7,14 +7,8 @@ from typing import Any
 from unittest import mock
 
 from privproc import tokens
-from privproc.errors import (
-    DecodeError,
-    SignatureError,
-)
-from tests.world.hostile.run import (
-    catalogue,
-    get_token,
-)
+from privproc.errors import DecodeError, SignatureError
+from tests.world.hostile.run import catalogue, get_token
 from tests.world.world import DAY, World, issuer_key
 
 run = catalogue("issuer")

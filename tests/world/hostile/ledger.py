@@ -8,18 +8,9 @@ from dataclasses import replace
 from unittest import mock
 
 from privproc import ledger
-from privproc.errors import (
-    ExpiredError,
-    PolicyError,
-    SignatureError,
-    UntrustedError,
-)
+from privproc.errors import ExpiredError, PolicyError, SignatureError, UntrustedError
 from privproc.ledger import merkle, proof
-from tests.world.hostile.run import (
-    allows_old_logs,
-    ask,
-    catalogue,
-)
+from tests.world.hostile.run import allows_old_logs, ask, catalogue
 from tests.world.ledger import Ledger
 from tests.world.removed import removed
 from tests.world.world import DAY, World

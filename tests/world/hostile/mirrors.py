@@ -5,27 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from unittest import mock
 
-from privproc import keypackage, ledger, session
+from privproc import keypackage, ledger, session, tokens
 from privproc.cose import Sign1
-from privproc.errors import (
-    ExpiredError,
-    PolicyError,
-    SignatureError,
-    UntrustedError,
-)
-from privproc.session import (
-    Published,
-)
+from privproc.errors import ExpiredError, PolicyError, SignatureError, UntrustedError
+from privproc.session import Contents, Published
 from privproc.trust import Trusted
-from tests.world.hostile.run import (
-    QUESTION,
-    ask,
-    catalogue,
-    only,
-)
+from tests.world.hostile.run import QUESTION, ask, catalogue, only
 from tests.world.mirrors import NAMES as MIRRORS
 from tests.world.removed import removed
-from tests.world.world import World, digest
+from tests.world.world import DAY, World, digest, issuer_key
 
 run = catalogue("mirrors")
 
@@ -180,3 +168,18 @@ def runs_ahead(world: World) -> None:
     world.mirrors.publish(world.published)
     directory = world.learn(memory)
     world.ask(directory, world.token(directory), QUESTION)
+
+
+@run(
+    "key package with an issuer key for each account",
+    PolicyError,
+    lambda: removed(Contents.__post_init__, "len(self.keys.entries) != 1 or len(self.tokens.token_keys) != 1", "False"),
+)
+def key_for_each(world: World) -> None:
+    """Alike for all who fetch it, and each account is told its own."""
+    own = tokens.IssuerKey(issuer_key(world.epoch % 2 ^ 1), world.at - DAY, world.at + DAY).token_key
+    both = replace(world.contents.tokens, token_keys=(*world.contents.tokens.token_keys, own))
+    with mock.patch.object(Contents, "__post_init__"):
+        world.contents = replace(world.contents, tokens=both)
+    world.adopt(world.package(world.epoch))
+    ask(world)

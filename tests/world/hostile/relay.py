@@ -5,32 +5,15 @@ from __future__ import annotations
 from unittest import mock
 
 from privproc import bhttp, ohttp, session
-from privproc.errors import (
-    DecodeError,
-    ExpiredError,
-    LimitError,
-    OpenError,
-    ReplayError,
-    SignatureError,
-)
+from privproc.errors import DecodeError, ExpiredError, LimitError, OpenError, ReplayError, SignatureError
 from privproc.http import Request, Response
 from privproc.keyconfig import select
-from privproc.session import (
-    pipe,
-)
+from privproc.session import pipe
 from privproc.session.messages import Continue
 from privproc.session.profile import CONTINUE_PATH, LEASE
 from tests.world.device import Chat, Piped
 from tests.world.gateway import GatewayServer
-from tests.world.hostile.run import (
-    QUESTION,
-    ask,
-    catalogue,
-    first_request,
-    get_token,
-    only,
-    spends_again,
-)
+from tests.world.hostile.run import QUESTION, ask, catalogue, first_request, get_token, only, spends_again
 from tests.world.removed import removed
 from tests.world.world import GATEWAY, World
 
@@ -206,3 +189,14 @@ def oversized(world: World) -> None:
     chat = Chat(world)
     world.wire.taps["relay → device"] = lambda data: data + bytes(9 << 20)
     chat.ask(QUESTION)
+
+
+@run("relay exchanges two devices' answers", OpenError, None)
+def exchanged(world: World) -> None:
+    """Keys of each exchange are its own."""
+    first, _ = first_request(world, get_token(world))
+    other = world.send(first)
+    directory = world.learn()
+    token = world.token(directory)
+    world.wire.taps["relay → device"] = lambda _: other.content
+    world.ask(directory, token, QUESTION)

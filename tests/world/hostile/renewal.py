@@ -12,30 +12,15 @@ from unittest import mock
 from privproc import session
 from privproc.attestation import snp
 from privproc.attestation.snp import appraisal
-from privproc.errors import (
-    DecodeError,
-    ExpiredError,
-    OpenError,
-    PolicyError,
-    UntrustedError,
-)
+from privproc.errors import DecodeError, ExpiredError, OpenError, PolicyError, UntrustedError
 from privproc.responsekey import answer
-from privproc.session import (
-    attested,
-    enclave,
-    pipe,
-)
+from privproc.session import attested, enclave, pipe
 from privproc.session.messages import Offer
 from privproc.session.pipe import PipeInput, PipeState
 from privproc.session.profile import LEASE
+from privproc.trust import Trusted
 from tests.world.device import Chat, Piped
-from tests.world.hostile.run import (
-    QUESTION,
-    allows_old_logs,
-    any_binding,
-    catalogue,
-    only,
-)
+from tests.world.hostile.run import QUESTION, allows_old_logs, any_binding, catalogue, only
 from tests.world.removed import removed
 from tests.world.world import DAY, World
 
@@ -173,3 +158,22 @@ def earlier_answer(world: World) -> None:
     with mock.patch.object(enclave.EnclaveReply, "finish", repeats):
         chat.ask(QUESTION)
         chat.ask(QUESTION)
+
+
+@run(
+    "question under a directory that has ended",
+    ExpiredError,
+    # Looked at before the question is sealed, and at the use of the gateway's key, which answers a little longer.
+    lambda: only(
+        mock.patch.object(attested.Attested, "check"),
+        removed(Trusted.get, 'check_window("trusted value", self.not_before, self.not_after, at=at)'),
+    ),
+)
+def ended_directory(world: World) -> None:
+    """A session that was judged by the last epoch's rules: the new ones may refuse its code."""
+    world.at = world.grid.start(world.epoch + 1) - 60
+    chat = Chat(world)
+    world.at += 60
+    chat.session.until = world.at + LEASE
+    request, _ = chat.session.ask(QUESTION, at=world.at)
+    world.send(request)

@@ -11,9 +11,7 @@ from unittest import mock
 from privproc import ledger, ratls, session, tokens
 from privproc.attestation.snp import appraisal
 from privproc.chunks import _Sequence
-from privproc.errors import (
-    PeerError,
-)
+from privproc.errors import PeerError
 from privproc.http import Request
 from privproc.responsekey import Answer
 from privproc.session import transcript
