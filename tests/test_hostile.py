@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
+from tests.world import hostile_wrapped
 from tests.world.hostile import RUNS, Run
 from tests.world.world import World
 
 AT = 1_800_000_000
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "threat-model.md").read_text(encoding="utf-8")
+ATTACKS = PAGE[PAGE.index("## Attacks, and the runs that show them") :]
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
@@ -22,3 +29,15 @@ def test_without_its_check_it_succeeds(run: Run):
     world = World(AT)
     with run.without():
         run.play(world)
+
+
+def test_no_two_runs_have_one_name():
+    for runs in (RUNS, hostile_wrapped.RUNS):
+        assert max(Counter(run.name for run in runs).values()) == 1
+
+
+def test_the_threat_model_lists_each_run_once():
+    session, wrapped = ATTACKS.split("### Wrapped mode\n")
+    for text, runs in ((session, RUNS), (wrapped, hostile_wrapped.RUNS)):
+        listed = Counter(re.findall(r"run `([^`]+)`", text))
+        assert listed == Counter(run.name for run in runs)

@@ -22,7 +22,7 @@ from privproc.responsekey import AnswerData
 from privproc.session import transcript
 from privproc.session.messages import Forward
 from privproc.tokens import BoundToken, MemoryStore, Token
-from tests.test_session_streams import Piped
+from tests.world.device import Piped
 from tests.world.relay import ROUTE
 from tests.world.removed import removed
 from tests.world.world import ROLE, World

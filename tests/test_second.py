@@ -1,14 +1,17 @@
 """The second implementation of the device (tests/second), from docs/protocol.md alone, in this library's world."""
 
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKeyPair
 
 from privproc.http import Request
 from privproc.session import SUITES
+from privproc.session.messages import Offer
 from tests.second import directory, hpke, ledger, snp, tls
 from tests.second.device import Opening
+from tests.second.pipe import Pipe, PipeSession
 from tests.second.tokens import Issuance
 from tests.second.wire import RefusedError
 from tests.world.world import ROLE, ROUTE, World
@@ -123,6 +126,123 @@ def test_as_many_questions_as_are_announced():
         answer, session = asking.read(*device.send(asking.content), device.world.at)
         assert answer.strip() == b"question"
     assert session is None
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=["hybrid", "classic"])
+def test_new_evidence_in_a_session(suite):
+    device = Device(suite)
+    session = device.session()
+    for number in range(3):
+        renewing = session.renew(device.directory, device.world.at)
+        session = renewing.read(*device.send(renewing.content), device.world.at)
+        assert (session.state.seq, session.state.n) == (number + 1, 0)
+        for question in (b"first", QUESTION):
+            asking = session.ask(question, device.world.at)
+            answer, session = asking.read(*device.send(asking.content), device.world.at)
+            assert answer.strip() == question
+
+
+def test_a_session_is_attested_eight_times(device):
+    session = device.session()
+    for _ in range(7):
+        renewing = session.renew(device.directory, device.world.at)
+        session = renewing.read(*device.send(renewing.content), device.world.at)
+    with pytest.raises(RefusedError, match="eight times"):
+        session.renew(device.directory, device.world.at)
+
+
+def test_new_evidence_that_is_not(device):
+    session = device.session()
+    with mock.patch.object(device.world.machine, "report", return_value=report_of(device)):
+        renewing = session.renew(device.directory, device.world.at)
+        content = device.send(renewing.content)
+    with pytest.raises(RefusedError, match="d binding"):
+        renewing.read(*content, device.world.at)
+    late = device.session().renew(device.directory, device.world.at)
+    content = device.send(late.content)
+    with pytest.raises(RefusedError, match="too late"):
+        late.read(*content, device.world.at + 30)
+
+
+def report_of(device):
+    """The evidence of the session that was opened last."""
+    offer = [data for name, data in device.world.wire.crossings if name == "enclave → host" and data[:1] != b"\x17"][-1]
+    return Offer.decode(offer).evidence
+
+
+class Piped:
+    """A pipe of the second implementation in a world."""
+
+    def __init__(self, device):
+        self.world = device.world
+        self.pipe = Pipe(device.anchors, device.directory, device.token(), ROLE, device.world.at)
+        fields = ((b"content-type", b"message/ohttp-chunked-req"), (b"incremental", b"?1"))
+        request = Request("POST", "https", ROUTE.authority, ROUTE.path, fields, b"")
+        self.down = self.world.stream(request, iter(self.pipe.take, b""))
+        self.begun = False
+
+    def events(self, split=1 << 20):
+        """What comes until a session can ask again, or nothing more comes; pieces cut every ``split`` bytes."""
+        for response in self.down:
+            if not self.begun:
+                self.pipe.receive(response.status, [v for n, v in response.fields if n == b"content-type"])
+            self.begun, ready = True, False
+            for at in range(0, len(response.content), split):
+                for event in self.pipe.read(response.content[at : at + split], self.world.at):
+                    ready |= isinstance(event, PipeSession)
+                    yield event
+            if ready or self.pipe.over:
+                return
+        self.pipe.end()
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=["hybrid", "classic"])
+@pytest.mark.parametrize("split", [1 << 20, 701])
+def test_a_session_in_a_pipe(suite, split):
+    device = Device(suite)
+    piped = Piped(device)
+    (session,) = piped.events(split)
+    for question in (b"first", QUESTION):
+        session.ask(question, device.world.at)
+        *pieces, session = piped.events(split)
+        assert b"".join(pieces).strip() == question
+    session.renew(device.directory, device.world.at)
+    (session,) = piped.events(split)
+    assert session.state.seq == 1
+    session.ask(b"last", device.world.at, last=True)
+    assert b"".join(piped.events(split)).strip() == b"last"
+    assert piped.pipe.over
+    piped.pipe.end()
+    assert not device.world.machine.sessions
+
+
+def test_a_pipe_that_is_cut_off(device):
+    piped = Piped(device)
+    (session,) = piped.events()
+    session.ask(b"question", device.world.at)
+    next(piped.down)
+    with pytest.raises(RefusedError, match="cut off"):
+        piped.pipe.end()
+
+
+def test_a_pipe_whose_pieces_change_places(device):
+    piped = Piped(device)
+    (session,) = piped.events()
+    session.ask(b"The harbour. Then the harbour cafe. Then photos.", device.world.at)
+    one, two = next(piped.down), next(piped.down)
+    with pytest.raises(RefusedError, match="the AEAD refuses"):
+        list(piped.pipe.read(two.content + one.content, device.world.at))
+
+
+def test_a_pipe_that_the_gateway_refuses(device):
+    token = device.token()
+    for _ in range(2):
+        with mock.patch.object(device, "token", return_value=token):
+            piped = Piped(device)
+        if _ == 0:
+            list(piped.events())
+    with pytest.raises(RefusedError, match="the gateway refuses"):
+        list(piped.events())
 
 
 def test_own_hpke_against_pyhpke():

@@ -23,57 +23,21 @@ from privproc.errors import (
     UntrustedError,
     UsageError,
 )
-from privproc.http import Request, Response
 from privproc.responsekey import Context
 from privproc.session import Live, frames
 from privproc.session.frames import Kind
 from privproc.session.messages import RENEWAL_SIZES, Offer, Renewed
 from privproc.session.profile import ANSWER_SIZES, ATTESTATIONS, IDLE, LEASE, LIFETIME, SUITES
 from privproc.wire import Feed
-from tests.world.relay import ROUTE
-from tests.world.world import ROLE, World
+from tests.world.device import Chat
+from tests.world.world import World
 
 AT = 1_800_000_000
 
 
-class Chat:
-    """A device with a session in a world: what a chat application does."""
-
-    def __init__(self, world: World | None = None) -> None:
-        self.world = world = world or World(AT, suite=SUITES[1])
-        self.directory = world.learn()
-        self.sent: list[Request] = []
-        self.session = self.drive(
-            session.connect(
-                self.directory,
-                world.token(self.directory),
-                role=ROLE,
-                relay=ROUTE,
-                anchors=world.anchors,
-                at=world.at,
-            )
-        )
-
-    def send(self, request: Request) -> Response:
-        self.sent.append(request)
-        return self.world.send(request)
-
-    def drive(self, flow: Any) -> Any:
-        return session.drive(flow, self.send, self.world.now)
-
-    def ask(self, question: bytes) -> bytes:
-        reply = self.drive(session.ask_in(self.session, self.directory, question, at=self.world.at))
-        self.session = reply.session
-        return bytes(reply.content.strip())
-
-    def renew(self) -> None:
-        request, renewing = self.session.renew(self.directory, at=self.world.at)
-        self.session = renewing.finish(self.send(request), at=self.world.at)
-
-
 @pytest.fixture
 def chat() -> Chat:
-    return Chat()
+    return Chat(World(AT, suite=SUITES[1]))
 
 
 # Several requests.
@@ -516,7 +480,7 @@ def test_a_request_in_pieces(chat: Chat, piece: int) -> None:
 
 def test_what_is_no_finished_is_refused_at_once() -> None:
     for garbage in (b"\x16\x03\x03\x00\x05hello", b"garbage garbage"):
-        (waiting,) = Chat().world.machine.sessions.values()
+        (waiting,) = Chat(World(AT, suite=SUITES[1])).world.machine.sessions.values()
         with pytest.raises((DecodeError, OpenError)):
             waiting.receive_data(garbage, at=AT)
         with pytest.raises(SpentError):

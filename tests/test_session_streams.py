@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -33,12 +33,12 @@ from privproc.errors import (
 from privproc.http import Request, Response
 from privproc.keyconfig import select
 from privproc.responsekey import AnswerData
-from privproc.session import AnswerComplete, PipeReady, PipeRequest, StreamRequest, Upload, chunked, pipe
+from privproc.session import AnswerComplete, PipeRequest, StreamRequest, Upload, chunked, pipe
 from privproc.session.messages import Open
 from privproc.session.pipe import TRANSITIONS, PipeInput, PipeState
 from privproc.session.profile import ANSWER_SIZES, CONTINUE_PATH, IDLE, LEASE, OPEN_PATH, SUITES
 from privproc.session.streams import RESPONSE
-from tests.test_session_live import Chat
+from tests.world.device import Chat, Piped
 from tests.world.relay import ROUTE
 from tests.world.world import ADDRESS, DOWN, GATEWAY, ROLE, UP, World
 
@@ -46,54 +46,6 @@ AT = 1_800_000_000
 QUESTION = b"When does the boat leave the harbour? The harbour is small."
 ANSWER = b"When does the boat leave the harbour?\nThe harbour is small.\n"
 CHUNKED = ((b"content-type", b"message/ohttp-chunked-req"), (b"incremental", b"?1"))
-
-
-class Piped:
-    """A device with a pipe in a world."""
-
-    def __init__(self, world: World | None = None) -> None:
-        self.world = world = world or World(AT, suite=SUITES[1])
-        self.directory = world.learn()
-        self.request, self.pipe = session.open_pipe(
-            self.directory, world.token(self.directory), role=ROLE, relay=ROUTE, anchors=world.anchors, at=world.at
-        )
-        self.down = world.relay.stream(self.request, self._up(), address=ADDRESS, at=world.at)
-        self.session: Any = None
-        self.heads: list[Response] = []
-
-    def _up(self) -> Iterator[bytes]:
-        while wire := self.pipe.data_to_send():  # nothing more to say: whoever reads on waits in vain
-            yield wire
-
-    def event(self) -> Iterator[Any]:
-        """Events, as the response's pieces come."""
-        for response in self.down:
-            if not self.heads:
-                self.pipe.receive_head(response)
-            self.heads.append(response)
-            for event in self.pipe.receive_data(response.content, at=self.world.at):
-                if isinstance(event, PipeReady | AnswerComplete):
-                    self.session = event.session
-                yield event
-                if isinstance(event, PipeReady | AnswerComplete):
-                    return
-        self.pipe.receive_end(at=self.world.at)
-
-    def open(self) -> Any:
-        (event,) = self.event()
-        assert isinstance(event, PipeReady)
-        return event.session
-
-    def ask(self, question: bytes, *, last: bool = False) -> bytes:
-        self.session.ask(question, at=self.world.at, last=last)
-        *pieces, end = self.event()
-        assert isinstance(end, AnswerComplete)
-        return b"".join(piece.data for piece in pieces)
-
-    def renew(self) -> None:
-        self.session.renew(self.directory, at=self.world.at)
-        (event,) = self.event()
-        assert isinstance(event, PipeReady)
 
 
 # Answers that stream.
@@ -137,7 +89,7 @@ def test_an_answer_that_streams(suite: hpke.Suite) -> None:
 @given(cuts=st.lists(st.integers(0, 1 << 11), max_size=8))
 @settings(max_examples=10)
 def test_any_split_of_a_streamed_answer(cuts: list[int]) -> None:
-    answer, responses = streamed(Chat())
+    answer, responses = streamed(Chat(World(AT, suite=SUITES[1])))
     content = b"".join(response.content for response in responses)
     answer.receive_head(responses[0])
     events, start = [], 0
@@ -150,9 +102,9 @@ def test_any_split_of_a_streamed_answer(cuts: list[int]) -> None:
 
 
 def test_a_streamed_answer_that_is_cut_off_says_how_much_is_authentic() -> None:
-    whole = streamed(Chat())[1]
+    whole = streamed(Chat(World(AT, suite=SUITES[1])))[1]
     for count in range(1, len(whole)):
-        chat = Chat()
+        chat = Chat(World(AT, suite=SUITES[1]))
         answer, responses = streamed(chat)
         answer.receive_head(responses[0])
         events = [event for response in responses[:count] for event in answer.receive_data(response.content)]
@@ -181,7 +133,7 @@ def test_a_whole_answer_is_whole_whatever_follows(chat: Chat) -> None:
 
 @pytest.fixture
 def chat() -> Chat:
-    return Chat()
+    return Chat(World(AT, suite=SUITES[1]))
 
 
 def test_a_forged_piece_of_a_streamed_answer(chat: Chat) -> None:
@@ -265,7 +217,7 @@ def test_first_pieces_have_one_size(suite: hpke.Suite) -> None:
 
 
 def test_questions_of_one_class_have_one_size_and_chunks_do_not_mix() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     piped.ask(b"Question")
     piped.ask(b"One that is longer")
@@ -278,7 +230,7 @@ def test_questions_of_one_class_have_one_size_and_chunks_do_not_mix() -> None:
 @settings(max_examples=10)
 def test_any_split_of_a_pipe(cuts: list[int]) -> None:
     """The bytes of both directions, cut anywhere."""
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     piped.session.ask(QUESTION, at=AT)
     responses = [response.content for response in piped.down]
@@ -304,7 +256,7 @@ def test_any_split_of_the_request(cut: int) -> None:
 
 
 def test_a_pipe_that_is_cut_off_says_how_much_is_authentic() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     piped.session.ask(QUESTION, at=AT)
     events = piped.event()
@@ -318,7 +270,7 @@ def test_a_pipe_that_is_cut_off_says_how_much_is_authentic() -> None:
 
 
 def test_a_pipe_that_ends_between_questions_is_an_end() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     session_ = piped.open()
     assert piped.pipe.receive_end(at=AT) == []
     assert piped.pipe.state is PipeState.ENDED
@@ -328,7 +280,7 @@ def test_a_pipe_that_ends_between_questions_is_an_end() -> None:
 
 @pytest.mark.parametrize("stage", ["opening", "renewing"])
 def test_a_pipe_that_ends_while_something_is_awaited(stage: str) -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     if stage == "renewing":
         piped.open()
         piped.session.renew(piped.directory, at=AT)
@@ -339,7 +291,7 @@ def test_a_pipe_that_ends_while_something_is_awaited(stage: str) -> None:
 
 
 def test_one_question_at_a_time() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     session_ = piped.open()
     session_.ask(QUESTION, at=AT)
     with pytest.raises(SpentError):
@@ -349,16 +301,16 @@ def test_one_question_at_a_time() -> None:
 
 
 def test_times_of_a_pipe() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     session_ = piped.open()
     assert session_.until == AT + LEASE
     with pytest.raises(ExpiredError, match="session"):
         session_.ask(QUESTION, at=AT + LEASE)
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     piped.ask(QUESTION)
     assert piped.session.until == AT + IDLE - LEASE
-    late = Piped()
+    late = Piped(World(AT, suite=SUITES[1]))
     response = next(late.down)
     late.pipe.receive_head(response)
     with pytest.raises(ExpiredError, match="first answer"):
@@ -380,7 +332,7 @@ def test_a_pipe_past_its_evidence_takes_new_one() -> None:
 
 
 def test_new_evidence_that_comes_late_in_a_pipe() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     piped.session.renew(piped.directory, at=AT)
     response = next(piped.down)
@@ -410,7 +362,7 @@ def test_a_pipe_survives_the_epochs_switch() -> None:
 
 
 def test_data_before_the_head() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     with pytest.raises(UsageError, match="head"):
         piped.pipe.receive_data(b"", at=AT)
 
@@ -424,7 +376,7 @@ def test_data_before_the_head() -> None:
     ],
 )
 def test_heads_that_are_none(change: Callable[[Response], Response], error: type[PeerError]) -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     with pytest.raises(error):
         piped.pipe.receive_head(change(RESPONSE))
     with pytest.raises(error):
@@ -446,7 +398,7 @@ KEY_PROBLEM = ohttp.Problem(ohttp.OHTTP_KEY).encode()
     ],
 )
 def test_a_first_piece_that_is_not_right(boundary: str, change: Any, error: type[PeerError]) -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.world.wire.taps[boundary] = change
     with pytest.raises(error) as raised:
         piped.open()
@@ -458,7 +410,7 @@ def test_a_first_piece_that_is_not_right(boundary: str, change: Any, error: type
 
 @pytest.mark.parametrize("size", [DOWN - 1, DOWN + 1, DOWN + 16384])
 def test_a_first_piece_of_another_size(size: int) -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     original = session.streams.filled
     overhead = ohttp.response_overhead(SUITES[1])
     with mock.patch(
@@ -476,7 +428,7 @@ def test_a_first_piece_of_another_size(size: int) -> None:
 
 
 def test_records_that_nothing_asked_for() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     ready = piped.session._look().attested
     with (
@@ -489,7 +441,7 @@ def test_records_that_nothing_asked_for() -> None:
 
 
 def test_an_offer_that_does_not_fit() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.world.wire.taps["host: endorsements"] = lambda data: bytes(DOWN)
     with pytest.raises(PolicyError, match="refused"):
         piped.open()
@@ -501,7 +453,7 @@ def test_an_announced_key_of_low_order_ends_a_pipe() -> None:
 
     low = hpke.PublicKey(SUITES[1].kem, bytes(32))
     with mock.patch.object(OneTimeKey, "announce", lambda self, **terms: Announcement(self.suite, low, **terms)):
-        piped = Piped()
+        piped = Piped(World(AT, suite=SUITES[1]))
         piped.open()
     with pytest.raises(OpenError):
         piped.session.ask(QUESTION, at=AT)
@@ -509,7 +461,7 @@ def test_an_announced_key_of_low_order_ends_a_pipe() -> None:
 
 
 def test_nothing_shows_and_nothing_is_copied() -> None:
-    piped = Piped()
+    piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
     for thing in (piped.pipe, piped.session):
         assert repr(thing) in ("<Pipe READY>", "<PipeSession ready>")

@@ -7,17 +7,29 @@ from itertools import combinations
 import pytest
 
 from tests.unlinkability import game
+from tests.unlinkability.device import FOLLOW_UPS, OF_ONE_AND_THREE_PIECES, RENEW, WAYS, alone, piped, streamed, wrapped
 from tests.unlinkability.leaks import LEAKS
 
 
-@pytest.fixture(scope="module")
-def who():
-    return game.who_asks(swapped=False), game.who_asks(swapped=True)
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: way.__name__)
+def way(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def what():
-    return game.what_is_asked(swapped=False), game.what_is_asked(swapped=True)
+def who(way):
+    return game.who_asks(swapped=False, way=way), game.who_asks(swapped=True, way=way)
+
+
+@pytest.fixture(scope="module")
+def what(way):
+    return game.what_is_asked(swapped=False, way=way), game.what_is_asked(swapped=True, way=way)
+
+
+def test_every_request_is_answered(who, way):
+    questions = sum(name == "enclave: question" for name, _ in who[0].wire.crossings)
+    assert questions == 4 * (1 if way in (alone, wrapped) else 1 + len(FOLLOW_UPS) - FOLLOW_UPS.count(RENEW))
+    assert not who[0].server.refusals
 
 
 COALITIONS = [
@@ -34,9 +46,9 @@ def test_relay_mirrors_and_issuer_cant_tell_what_is_asked(what):
     assert game.difference(*what, game.WHAT) is None
 
 
-def test_two_plays_of_one_run_look_alike_to_everybody(who):
+def test_two_plays_of_one_run_look_alike_to_everybody(who, way):
     everybody = game.WHO | game.WHAT
-    assert game.difference(who[0], game.who_asks(swapped=False), everybody) is None
+    assert game.difference(who[0], game.who_asks(swapped=False, way=way), everybody) is None
 
 
 def test_with_the_relay_they_know_who_asks(who):
@@ -51,6 +63,22 @@ def test_with_the_enclave_they_know_what_is_asked():
     found = game.difference(one, other, game.WHAT | {"enclave"})
     assert found is not None
     assert found.path.startswith("enclave: question")
+
+
+@pytest.mark.parametrize("way", [streamed, piped], ids=lambda way: way.__name__)
+def test_an_answer_that_streams_tells_in_how_many_pieces_it_came(way):
+    """The account in docs/uniformity.md: two questions of one size class, answered in three pieces and in one."""
+    questions = OF_ONE_AND_THREE_PIECES
+    one, other = (game.what_is_asked(swapped=swapped, way=way, questions=questions) for swapped in (False, True))
+    found = game.difference(one, other, game.WHAT)
+    assert found is not None
+    assert "relay → device: size" in found.path
+
+
+def test_an_answer_that_comes_as_a_whole_does_not():
+    questions = OF_ONE_AND_THREE_PIECES
+    one, other = (game.what_is_asked(swapped=swapped, questions=questions) for swapped in (False, True))
+    assert game.difference(one, other, game.WHAT) is None
 
 
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.name)

@@ -120,14 +120,17 @@ def drawn(world: World, seen: list[list[str]], reply: session.Reply) -> str:
 
 def hostile() -> bool:
     """Every hostile run in a world of its own; whether all ended as they must."""
-    rows = []
-    for run in RUNS:
-        world = World(int(time.time()))
-        ending = run.ending(world)
-        sent = "question sent" if question_left(world) else "nothing sent"
-        rows.append([run.name, ending, sent, "as it must" if run.ended_well(world, ending) else "WRONG"])
-    print("\n".join(table(["hostile run", "ends in", "user bytes", "verdict"], rows)))
-    return all(row[-1] == "as it must" for row in rows)
+    well = True
+    for party in dict.fromkeys(run.party for run in RUNS):
+        rows = []
+        for run in (run for run in RUNS if run.party == party):
+            world = World(int(time.time()))
+            ending = run.ending(world)
+            sent = "question sent" if question_left(world) else "nothing sent"
+            rows.append([run.name, ending, sent, "as it must" if run.ended_well(world, ending) else "WRONG"])
+        print("\n".join(table([f"hostile {party}", "ends in", "user bytes", "verdict"], rows)) + "\n")
+        well &= all(row[-1] == "as it must" for row in rows)
+    return well
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,11 +8,13 @@ as well. The answer is a stream of padded chunks, the last one marked.
 :mod:`~.announcement`    the enclave's one-time keys, and how it announces them
 :mod:`~.request`         sealing and opening a request
 :mod:`~.answer`          sealing the answer's chunks, and the channel that reads them
+:mod:`~.pacing`          an answer at a constant rate
 ======================= ================================================================
 """
 
 from privproc.responsekey.announcement import Announcement, OneTimeKey
 from privproc.responsekey.answer import Answer, AnswerData, AnswerEnd, AnswerEvent, AnswerSealer
+from privproc.responsekey.pacing import Pacer, Tick
 from privproc.responsekey.request import REQUEST_SIZES, Context, fits, open_request, seal_request
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "AnswerSealer",
     "Context",
     "OneTimeKey",
+    "Pacer",
+    "Tick",
     "fits",
     "open_request",
     "seal_request",

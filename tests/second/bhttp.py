@@ -1,4 +1,4 @@
-"""Binary HTTP (RFC 9292), known length: requests written, responses read."""
+"""Binary HTTP (RFC 9292): requests written and responses read, of known length, and of indeterminate length (§5.4)."""
 
 from .wire import Reader, check
 
@@ -35,3 +35,42 @@ def response(data: bytes) -> bytes:
     content = r.take(read_varint(r)) if r.rest else b""
     check(not any(r.rest), "trailers, or padding that isn't zero")  # an empty trailer section is a zero as well
     return content
+
+
+def request_head(authority: str, path: str, fields: list[tuple[bytes, bytes]]) -> bytes:
+    """What comes before the content of a request of indeterminate length."""
+    control = b"".join(vector(x.encode()) for x in ("POST", "https", authority, path))
+    return b"\2" + control + b"".join(vector(name) + vector(value) for name, value in fields) + b"\0"
+
+
+HEAD = b"\3" + varint(200) + b"\0"
+
+
+class Incoming:
+    """A response of indeterminate length, with status 200 and without fields, in any pieces."""
+
+    def __init__(self) -> None:
+        self.buffer, self.begun, self.ended = b"", False, False
+
+    def read(self, data: bytes) -> bytes:
+        """The content that these bytes complete, chunk by chunk."""
+        self.buffer += data
+        if not self.begun:
+            check(HEAD.startswith(self.buffer[: len(HEAD)]), "the gateway refuses")
+            if len(self.buffer) < len(HEAD):
+                return b""
+            self.begun, self.buffer = True, self.buffer[len(HEAD) :]
+        out = b""
+        while self.buffer and not self.ended:
+            width = 1 << (self.buffer[0] >> 6)
+            if len(self.buffer) < width:
+                return out
+            r = Reader(self.buffer)
+            size = read_varint(r)
+            self.ended = size == 0
+            if len(r.rest) < size:
+                return out
+            out += r.take(size)
+            self.buffer = r.rest
+        check(not any(self.buffer), "trailers, or padding that isn't zero")
+        return out

@@ -1,6 +1,7 @@
 """HPKE (RFC 9180, base mode, first message only) with the two suites of §1, and OHTTP (RFC 9458) on it."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -8,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from .bhttp import read_varint, varint
 from .wire import Reader, RefusedError, check, expand, extract, u16
 
 XWING, X25519 = 0x647A, 0x0020
@@ -111,6 +113,11 @@ def decap(suite: Suite, private: tuple[MLKEM768PrivateKey | None, X25519PrivateK
     return _xwing_secret(m.decapsulate(enc[:1088]), _dh(x, enc[1088:]), enc[1088:], pk_x)
 
 
+def counted(nonce: bytes, i: int) -> bytes:
+    """The nonce of message or chunk i."""
+    return (int.from_bytes(nonce, "big") ^ i).to_bytes(len(nonce), "big")
+
+
 # RFC 9180 §5.1
 
 
@@ -134,6 +141,9 @@ class Sender:
 
     def seal_first(self, plaintext: bytes) -> bytes:
         return seal(self.key, self.base_nonce, plaintext)
+
+    def seal(self, i: int, plaintext: bytes, aad: bytes) -> bytes:
+        return seal(self.key, counted(self.base_nonce, i), plaintext, aad)
 
     def export(self, context: bytes, length: int) -> bytes:
         return self._expand(self.exporter, b"sec", context, length)
@@ -189,3 +199,54 @@ class Exchange:
         prk = extract(self.hpke.enc + encapsulated[:n], secret, s.hash)
         key, nonce = expand(prk, b"key", s.Nk, s.hash), expand(prk, b"nonce", s.Nn, s.hash)
         return unseal(key, nonce, encapsulated[n:])
+
+
+# draft-ietf-ohai-chunked-ohttp-08 §6
+
+
+class Chunked:
+    """One chunked request and the response to it."""
+
+    def __init__(self, config: KeyConfig) -> None:
+        self.suite = config.suite
+        self.header = bytes([config.key_id]) + config.suite.code
+        self.hpke = Sender(config.suite, config.public, b"message/bhttp chunked request\0" + self.header)
+        self.overhead = len(self.header) + self.suite.Nenc + 16
+        self.head = self.header + self.hpke.enc
+        self.sent = self.read_chunks = 0
+        self.buffer, self.keys = b"", None
+
+    def piece(self, plaintext: bytes) -> bytes:
+        """Chunks of 16384 bytes of plaintext and one of the rest; none of them is the last of the request."""
+        out, self.head = self.head, b""
+        for at in range(0, len(plaintext), 16384):
+            sealed = self.hpke.seal(self.sent, plaintext[at : at + 16384], b"")
+            out += varint(len(sealed)) + sealed
+            self.sent += 1
+        return out
+
+    def read(self, data: bytes) -> Iterator[bytes]:
+        """The plaintext of each chunk that these bytes complete, but for the last one, which only the end completes."""
+        s, self.buffer = self.suite, self.buffer + data
+        n = max(s.Nn, s.Nk)
+        if self.keys is None and len(self.buffer) >= n:
+            secret = self.hpke.export(b"message/bhttp chunked response", n)
+            prk = extract(self.hpke.enc + self.buffer[:n], secret, s.hash)
+            self.keys = expand(prk, b"key", s.Nk, s.hash), expand(prk, b"nonce", s.Nn, s.hash)
+            self.buffer = self.buffer[n:]
+        while self.keys and self.buffer and self.buffer[0]:
+            r = Reader(self.buffer)
+            if len(r.rest) < 1 << (r.rest[0] >> 6):
+                return
+            size = read_varint(r)
+            if len(r.rest) < size:
+                return
+            ciphertext, self.buffer = r.take(size), r.rest
+            yield unseal(self.keys[0], counted(self.keys[1], self.read_chunks), ciphertext)
+            self.read_chunks += 1
+
+    def last(self) -> bytes:
+        """The plaintext of the last chunk, when the response has ended; nothing if it was cut off."""
+        if not self.keys or not self.buffer or self.buffer[0]:
+            return b""
+        return unseal(self.keys[0], counted(self.keys[1], self.read_chunks), self.buffer[1:], b"final")

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from . import ledger, snp
 from .bhttp import request
-from .device import ANSWERS, CHUNKS, FORMAT, PLAINTEXTS, _content
+from .device import ANSWERS, _content
 from .directory import Anchors, Directory
 from .hpke import SUITES, Exchange, Sender, Suite, decap, encap, generate, seal, unseal, valid
+from .session import CHUNKS, FORMAT, PLAINTEXTS
 from .tokens import Token
 from .wire import Reader, RefusedError, T, check, expand, extract, listed, lp, sha384, u16
 

@@ -81,7 +81,8 @@ def inner(message: bytes) -> Leaves:
         yield from odd
     section, odd = cursor.vstring("fields")
     yield from odd
-    yield from _fields(section)
+    fields = Cursor(section)
+    yield from _fields(fields, lambda: fields.at == len(section))
     content, odd = cursor.vstring("content")
     yield from odd
     yield from under("content", CONTENTS[control["path"]](content))
@@ -92,9 +93,53 @@ def inner(message: bytes) -> Leaves:
     yield "padding.zero", str(not any(padding))
 
 
-def _fields(section: bytes) -> Leaves:
-    cursor, number = Cursor(section), 0
-    while cursor.at < len(section):
+def chunked(wire: bytes, *, first: bool) -> Leaves:
+    """A piece of a chunked OHTTP request (draft-ietf-ohai-chunked-ohttp §6.1) to somebody who can't open it."""
+    cursor, number = Cursor(wire), 0
+    if first:
+        yield from zip(
+            ("key_id", "kem", "kdf", "aead"), (cursor.uint(1), *(cursor.uint(2) for _ in range(3))), strict=True
+        )
+        yield "enc", cursor.take({0x647A: 1120, 0x0020: 32}[int.from_bytes(wire[1:3], "big")])
+    while cursor.at < len(wire):
+        length, width = cursor.varint()
+        body = cursor.take(length) if length else cursor.rest()
+        yield f"chunk[{number}].size", len(body)
+        yield f"chunk[{number}].width", width
+        yield f"chunk[{number}].final", str(not length)
+        number += 1
+
+
+def inner_piece(data: bytes, path: str, later: Callable[[bytes], Leaves]) -> Leaves:
+    """What a gateway opens of a chunked request: Binary HTTP of indeterminate length (RFC 9292 §3.2). ``path`` is that
+    of the request if its head has come before, and empty otherwise; ``later`` reads content after the first piece.
+    """
+    cursor = Cursor(data)
+    begun = bool(path)
+    if not begun:
+        yield "framing", cursor.uint(1)
+        for name in ("method", "scheme", "authority", "path"):
+            value, odd = cursor.vstring(name)
+            path = _text(value)
+            yield name, path
+            yield from odd
+        yield from _fields(cursor, lambda: not cursor.data[cursor.at])
+        cursor.uint(1)
+    content, number = b"", 0
+    while cursor.at < len(data) and data[cursor.at]:
+        piece, odd = cursor.vstring(f"content[{number}]")
+        yield from odd
+        content += piece
+        number += 1
+    yield "content.pieces", number
+    read = later if begun else STREAMED[path]
+    yield from under("content", read(content))
+    yield "end", cursor.rest().hex()
+
+
+def _fields(cursor: Cursor, ended: Callable[[], bool]) -> Leaves:
+    number = 0
+    while not ended():
         name, odd = cursor.vstring("name")
         value, more = cursor.vstring("value")
         path = f"field[{number}]"
@@ -200,18 +245,110 @@ def records(data: bytes) -> Leaves:
     """TLS records (RFC 8446 §5): type, size and the bytes, encrypted or not."""
     cursor, number = Cursor(data), 0
     while cursor.at < len(data):
-        yield f"record[{number}].type", cursor.uint(1)
-        yield f"record[{number}].version", cursor.uint(2)
+        kind = cursor.uint(1)
+        path = "change_cipher_spec" if kind == CHANGE_CIPHER_SPEC else f"record[{number}]"
+        yield f"{path}.type", kind
+        yield f"{path}.version", cursor.uint(2)
         body = cursor.lp(2)
-        yield f"record[{number}].size", len(body)
-        yield f"record[{number}].body", body
-        number += 1
+        yield f"{path}.size", len(body)
+        yield f"{path}.body", body
+        number += kind != CHANGE_CIPHER_SPEC
+
+
+CHANGE_CIPHER_SPEC = 20
+
+
+class Records:
+    """The same for a stream of them in pieces: each is read with the piece that completes it."""
+
+    def __init__(self) -> None:
+        self._cut = b""
+
+    def read(self, data: bytes) -> Leaves:
+        data, whole = self._cut + data, 0
+        while (end := whole + 5 + int.from_bytes(data[whole + 3 : whole + 5], "big")) <= len(data):
+            whole = end
+        self._cut = data[whole:]
+        yield from records(data[:whole])
+        yield "cut", len(self._cut)
+
+
+def opening_piece(data: bytes) -> Leaves:
+    """docs/protocol.md §5.4: Open and what fills the first piece."""
+    yield from open_message(data[:2048])
+    filling = Cursor(data[2048:])
+    zeros = filling.lp()
+    yield "filling", len(zeros)
+    yield "filling.zero", str(not any(zeros))
+    yield "after", filling.rest().hex()
+
+
+def head(data: bytes) -> Leaves:
+    """The Head of wrapped mode, docs/protocol.md §14.4."""
+    cursor = Cursor(data)
+    yield "version", cursor.uint(2)
+    for name in ("role", "log", "namespace"):
+        yield name, _text(cursor.lp())
+    yield "policy_id", cursor.take(32)
+    yield "nonce", cursor.take(32)
+    count = cursor.uint(2)
+    yield "count", count
+    for number in range(count):
+        yield f"node[{number}]", cursor.lp()
+    yield "body_digest", cursor.take(48)
+    padding = cursor.lp()
+    yield "padding", len(padding)
+    yield "padding.zero", str(not any(padding))
+    yield "left", cursor.rest().hex()
+
+
+def wrapped_message(data: bytes) -> Leaves:
+    """The request of wrapped mode, docs/protocol.md §14.4."""
+    cursor = Cursor(data)
+    yield from head(cursor.take(1024))
+    count = cursor.uint(2)
+    yield "wraps", count
+    for number in range(count):
+        yield from under(f"wrap[{number}]", _wrap(Cursor(cursor.lp())))
+    body = cursor.lp()
+    yield "body.size", len(body)
+    yield "body", body
+    yield "left", cursor.rest().hex()
+
+
+def _wrap(cursor: Cursor) -> Leaves:
+    yield "enc", cursor.lp()
+    yield "sealed", cursor.rest()
+
+
+def delivery(data: bytes) -> Leaves:
+    """What a gateway sends to a node, docs/protocol.md §14.5."""
+    cursor = Cursor(data)
+    yield "package", cursor.take(48)
+    yield "outer", cursor.take(48)
+    yield from head(cursor.take(1024))
+    yield "index", cursor.uint(1)
+    yield "enc", cursor.lp()
+    yield "sealed", cursor.take(64)
+    body = cursor.lp()
+    yield "body.size", len(body)
+    yield "body", body
+    yield "left", cursor.rest().hex()
 
 
 CONTENTS: dict[str, Callable[[bytes], Leaves]] = {
     "/privproc/1/open": open_message,
     "/privproc/1/continue": continue_message,
+    "/privproc/1/wrapped": wrapped_message,
 }
+
+STREAMED: dict[str, Callable[[bytes], Leaves]] = {
+    "/privproc/1/open": opening_piece,
+    "/privproc/1/continue": continue_message,
+}
+
+
+FORWARD = 48 + 48 + 2048
 
 
 def forward(data: bytes) -> Leaves:
@@ -220,11 +357,6 @@ def forward(data: bytes) -> Leaves:
     yield "package", cursor.take(48)
     yield "outer", cursor.take(48)
     yield from open_message(cursor.rest())
-
-
-def to_host(data: bytes) -> Leaves:
-    """A Forward, or the records of a later request."""
-    return forward(data) if len(data) == 48 + 48 + 2048 else records(data)
 
 
 def from_host(data: bytes) -> Leaves:

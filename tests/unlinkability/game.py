@@ -15,25 +15,23 @@ a hash of the account in place of a nonce, unless the value appears twice: docs/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+import hashlib
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from itertools import zip_longest
 from unittest import mock
 
-from privproc import session, tokens
-from privproc.errors import PeerError
-from privproc.http import Request, Response
 from privproc.responsekey import request as responsekey_request
-from privproc.session import Directory, Memory
-from privproc.tokens import BoundToken
-from tests.unlinkability import dissect
-from tests.unlinkability.dissect import OPAQUE, Leaves, Value, under
-from tests.world.issuer import token_request
-from tests.world.mirrors import NAMES as MIRRORS
-from tests.world.mirrors import PATH
-from tests.world.relay import ROUTE
-from tests.world.world import ROLE, World
+from privproc.responsekey import wrapped as responsekey_wrapped
+from privproc.session import enclave
+from privproc.session.wrapped import nodes
+from tests.unlinkability import views
+from tests.unlinkability.device import Device, Habit, Way, alone, wrapped
+from tests.unlinkability.dissect import OPAQUE, Value
+from tests.world.fleet import Fleet
+from tests.world.world import World
 
 AT = 1_800_000_000
 QUESTIONS = (b"What did we agree on about the harbour trip?", b"Which of these letters still has to be answered?")
@@ -44,113 +42,10 @@ WHO = frozenset({"issuer", "cdn", "gateway", "host", "enclave"})
 WHAT = frozenset({"issuer", "cdn", "relay"})
 """What these must not learn, together, is what is asked."""
 
-Dissector = Callable[["World", bytes], Leaves]
-Habit = Callable[["Device"], AbstractContextManager[object]]
-
-
-def plain(read: Callable[[bytes], Leaves]) -> Dissector:
-    return lambda _world, data: read(data)
-
-
-def opened(world: World, wire: bytes) -> Leaves:
-    """A request, to the gateway."""
-    yield from under("ohttp", dissect.encapsulated(wire))
-    message, _ = world.server.gateway._ohttp.open(wire, at=world.at)
-    yield from dissect.inner(message)
-
-
-VIEWS: dict[str, tuple[set[str], Dissector]] = {
-    "account": ({"issuer"}, plain(dissect.text)),
-    "device → issuer": ({"issuer"}, plain(dissect.token_request)),
-    "issuer → device": ({"issuer"}, plain(dissect.opaque)),
-    "relay → cdn": ({"cdn", "relay"}, plain(dissect.text)),
-    "address": ({"relay"}, plain(dissect.text)),
-    "device → relay: head": ({"relay"}, plain(dissect.text)),
-    "device → relay": ({"relay"}, plain(dissect.encapsulated)),
-    "relay → device": ({"relay"}, plain(dissect.size)),
-    "relay → gateway": ({"gateway"}, opened),
-    "gateway → relay": ({"gateway"}, plain(dissect.size)),
-    "gateway → host": ({"gateway", "host"}, plain(dissect.to_host)),
-    "host → gateway": ({"gateway", "host"}, plain(dissect.from_host)),
-    "host: endorsements": ({"host"}, plain(dissect.opaque)),
-    "host: log proof": ({"host"}, plain(dissect.opaque)),
-    "enclave: response key": ({"enclave"}, plain(dissect.opaque)),
-    "enclave: question": ({"enclave"}, plain(dissect.opaque)),
-    **{f"cdn → device ({name})": ({"cdn"}, plain(dissect.opaque)) for name in MIRRORS},
-}
-"""Who has each message, and how much of it. Crossings that are missing repeat one that is here."""
-
-REPEATS = {"host → enclave", "enclave → host"}
-
-
-@dataclass
-class Device:
-    """``habit`` is in force whatever this device does: nothing in an honest game, a leak in the others."""
-
-    world: World
-    name: str
-    habit: Habit = lambda _device: nullcontext()
-    tokens: list[BoundToken] = field(default_factory=list)
-    directory: Directory | None = None
-    on_demand: bool = False
-    """Gets each token when it is needed: a leak."""
-    query: str = ""
-    """A query in the address of the package: a leak."""
-    fetches_first: bool = False
-    """Fetches the package before each request: with a query, a leak."""
-
-    def send(self, request: Request) -> Response:
-        name = self.name.encode()
-        return self.world.send(request, account=name, address=name)
-
-    def learn(self) -> None:
-        anchors = self.world.anchors
-        with self.habit(self):
-            copies = [
-                (name, self.send(Request("GET", "https", name, f"{PATH}{self.query}")).content) for name in MIRRORS
-            ]
-            self.directory = session.learn(copies, anchors, memory=Memory.first(anchors), at=self.world.at)
-
-    def stock(self) -> None:
-        """Tokens for later, at another time than that of their use."""
-        if not self.on_demand:
-            self.get_token()
-            self.get_token()
-
-    def get_token(self) -> None:
-        assert self.directory is not None
-        contents = self.directory.contents
-        key = contents.map(lambda contents: contents.token_key)
-        with self.habit(self):
-            wire, pending = tokens.request_bound(contents.get(at=self.world.at).challenge, key, at=self.world.at)
-            self.tokens.append(pending.finish(self.send(token_request(wire)).content))
-
-    def ask(self, question: bytes) -> None:
-        """One request; a device that is refused stops."""
-        assert self.directory is not None
-        if self.fetches_first:
-            self.learn()
-        if self.on_demand:
-            self.get_token()
-        with self.habit(self):
-            flow = session.ask(
-                self.directory,
-                self.tokens.pop(0),
-                question,
-                role=ROLE,
-                relay=ROUTE,
-                anchors=self.world.anchors,
-                at=self.world.at,
-            )
-            try:
-                session.drive(flow, self.send, self.world.now)
-            except PeerError:
-                return
-
 
 def seen_by_enclave(world: World) -> AbstractContextManager[object]:
-    """Makes a crossing of what the enclave decrypts."""
-    read = responsekey_request._read_plaintext
+    """Makes a crossing of what enclaves and nodes decrypt."""
+    read, nonce_of, asked = responsekey_request._read_plaintext, enclave.nonce_of, responsekey_wrapped.Unwrapped
 
     def note(reader: object) -> tuple[bytes, bytes]:
         dk, question = read(reader)
@@ -158,14 +53,38 @@ def seen_by_enclave(world: World) -> AbstractContextManager[object]:
         world.wire.cross("enclave: question", question)
         return dk, question
 
-    return mock.patch.object(responsekey_request, "_read_plaintext", note)
+    def note_nonce(body: bytes, suite: object) -> bytes:
+        return world.wire.cross("enclave: nonce of a renewal", nonce_of(body, suite))
+
+    def note_secret(parts: tuple[object, object, object]) -> object:
+        world.wire.cross("enclave: content secret", parts[1].expose())
+        return asked(parts)
+
+    stack = ExitStack()
+    stack.enter_context(mock.patch.object(responsekey_request, "_read_plaintext", note))
+    stack.enter_context(mock.patch.object(enclave, "nonce_of", note_nonce))
+    stack.enter_context(mock.patch.object(responsekey_wrapped, "Unwrapped", note_secret))
+    return stack
 
 
-def who_asks(*, swapped: bool, habit: Habit | None = None, prepare: Callable[[Device], None] | None = None) -> World:
+def same_coins() -> AbstractContextManager[object]:
+    """The n-th draw of a node falls alike in every run, whoever draws: what differs is not chance."""
+    count = itertools.count()
+
+    def below(limit: int) -> int:
+        return int.from_bytes(hashlib.sha256(b"%d" % next(count)).digest()[:8], "big") % limit
+
+    return mock.patch.object(nodes, "_below", below)
+
+
+Prepare = Callable[[Device], None]
+
+
+def who_asks(*, swapped: bool, way: Way = alone, habit: Habit | None = None, prepare: Prepare | None = None) -> World:
     """One run. ``habit`` and ``prepare`` make both devices leaky, each in its own way."""
     world = World(AT)
-    alice, bob = _devices(world, habit, prepare)
-    with seen_by_enclave(world):
+    alice, bob = _devices(world, way, habit, prepare)
+    with seen_by_enclave(world), same_coins():
         for device in (alice, bob):
             device.ask(QUESTIONS[0])
         for device, question in zip((bob, alice) if swapped else (alice, bob), QUESTIONS, strict=True):
@@ -174,19 +93,27 @@ def who_asks(*, swapped: bool, habit: Habit | None = None, prepare: Callable[[De
 
 
 def what_is_asked(
-    *, swapped: bool, habit: Habit | None = None, prepare: Callable[[Device], None] | None = None
+    *,
+    swapped: bool,
+    way: Way = alone,
+    habit: Habit | None = None,
+    prepare: Prepare | None = None,
+    questions: tuple[bytes, bytes] = QUESTIONS,
 ) -> World:
     """One run."""
     world = World(AT)
-    devices = _devices(world, habit, prepare)
-    with seen_by_enclave(world):
-        for device, question in zip(devices, reversed(QUESTIONS) if swapped else QUESTIONS, strict=True):
+    devices = _devices(world, way, habit, prepare)
+    with seen_by_enclave(world), same_coins():
+        for device, question in zip(devices, reversed(questions) if swapped else questions, strict=True):
             device.ask(question)
     return world
 
 
-def _devices(world: World, habit: Habit | None, prepare: Callable[[Device], None] | None) -> list[Device]:
-    devices = [Device(world, name) for name in ("alice", "bob")]
+def _devices(world: World, way: Way, habit: Habit | None, prepare: Prepare | None) -> list[Device]:
+    if way is wrapped:
+        Fleet(world)
+        world.wire.crossings.clear()  # of making the nodes
+    devices = [Device(world, name, way) for name in ("alice", "bob")]
     for device in devices:
         device.habit = habit or device.habit
         if prepare is not None:
@@ -217,16 +144,12 @@ def view(world: World, coalition: frozenset[str]) -> list[tuple[str, str]]:
             return value.hex()
         return f"value {names.setdefault(value, len(names))}, {len(value)} bytes"
 
-    return [(f"{boundary}: {path}", canonical(value)) for boundary, path, value in _leaves(world, coalition)]
-
-
-def _leaves(world: World, coalition: frozenset[str]) -> Iterator[tuple[str, str, Value]]:
-    for boundary, data in list(world.wire.crossings):
-        if boundary in REPEATS:
-            continue
-        parties, read = VIEWS[boundary]
-        if parties & coalition:
-            yield from ((boundary, path, value) for path, value in read(world, data))
+    return [
+        (f"{boundary}: {path}", canonical(value))
+        for boundary, leaves in views.leaves(world)
+        if views.VIEWS[boundary][0] & coalition
+        for path, value in leaves
+    ]
 
 
 def difference(one: World, other: World, coalition: frozenset[str]) -> Difference | None:

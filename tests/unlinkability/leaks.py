@@ -20,12 +20,16 @@ from privproc.http import Request
 from privproc.keyconfig import GatewayKey, KeyConfigs
 from privproc.responsekey import answer
 from privproc.responsekey import request as responsekey_request
+from privproc.responsekey import wrapped as responsekey_wrapped
 from privproc.secret import Secret
-from privproc.session import device, gateway
+from privproc.session import attested, device, gateway, pipe
+from privproc.session.chunked import content_chunk
 from privproc.session.messages import Open
+from privproc.session.wrapped import device as wrapped_device
+from privproc.session.wrapped import nodes
 from privproc.tokens import ProofKey, issuance
 from tests.unlinkability import game
-from tests.unlinkability.game import Device
+from tests.unlinkability.device import RENEW, Device, Habit, Way, alone, conversation, piped, wrapped
 from tests.world.removed import removed
 from tests.world.world import World
 
@@ -38,42 +42,48 @@ class Leak:
     where: str
     play: Callable[..., World]
     coalition: frozenset[str]
-    habit: game.Habit | None = None
+    habit: Habit | None = None
     prepare: Callable[[Device], None] | None = None
+    way: Way = alone
 
     def found(self) -> game.Difference | None:
-        one, other = (self.play(swapped=swapped, habit=self.habit, prepare=self.prepare) for swapped in (False, True))
+        one, other = (
+            self.play(swapped=swapped, way=self.way, habit=self.habit, prepare=self.prepare)
+            for swapped in (False, True)
+        )
         return game.difference(one, other, self.coalition)
 
 
 LEAKS: list[Leak] = []
 
 
-def leak(name: str, where: str) -> Callable[[game.Habit], game.Habit]:
+def leak(name: str, where: str, way: Way = alone) -> Callable[[Habit], Habit]:
     """A habit that tells who asks."""
 
-    def add(habit: game.Habit) -> game.Habit:
-        LEAKS.append(Leak(name, where, game.who_asks, game.WHO, habit))
+    def add(habit: Habit) -> Habit:
+        LEAKS.append(Leak(name, where, game.who_asks, game.WHO, habit, way=way))
         return habit
 
     return add
 
 
-def prepared(name: str, where: str) -> Callable[[Callable[[Device], None]], Callable[[Device], None]]:
+def prepared(
+    name: str, where: str, way: Way = alone, coalition: frozenset[str] = game.WHO
+) -> Callable[[Callable[[Device], None]], Callable[[Device], None]]:
     """A device that is set up so that it tells who asks."""
 
     def add(prepare: Callable[[Device], None]) -> Callable[[Device], None]:
-        LEAKS.append(Leak(name, where, game.who_asks, game.WHO, prepare=prepare))
+        LEAKS.append(Leak(name, where, game.who_asks, coalition, prepare=prepare, way=way))
         return prepare
 
     return add
 
 
-def content(name: str, where: str) -> Callable[[game.Habit], game.Habit]:
+def content(name: str, where: str, way: Way = alone) -> Callable[[Habit], Habit]:
     """A habit that tells what is asked."""
 
-    def add(habit: game.Habit) -> game.Habit:
-        LEAKS.append(Leak(name, where, game.what_is_asked, game.WHAT, habit))
+    def add(habit: Habit) -> Habit:
+        LEAKS.append(Leak(name, where, game.what_is_asked, game.WHAT, habit, way=way))
         return habit
 
     return add
@@ -246,3 +256,66 @@ def cookie(which: Device) -> None:
     """Mirrors learn which device fetches; what it fetches before each request tells who asks."""
     which.query = f"?size={len(which.name)}"
     which.fetches_first = True
+
+
+# Sessions of several questions.
+
+
+@prepared("a number of questions of its own", "ohttp.size", conversation)
+def count_of_questions(which: Device) -> None:
+    """One device opens a new session where the other goes on with the old one."""
+    which.follow_ups = (b"And then?",) * (len(which.name) - 2)
+
+
+@prepared("new evidence at a time of its own", "host → gateway: record[0].size", conversation, game.WHO - {"enclave"})
+def renewal(which: Device) -> None:
+    turns = [b"And then?", b"Who else was there?"]
+    turns.insert(which.name == "bob", RENEW)
+    which.follow_ups = tuple(turns)
+
+
+@leak("a renewal's nonce that is made once", "enclave: nonce of a renewal", conversation)
+def same_renewal_nonce(which: Device) -> AbstractContextManager[object]:
+    return mock.patch.object(attested, "os", SimpleNamespace(urandom=lambda count: derived(which, count)))
+
+
+@prepared("a pipe in place of single exchanges", "relay → gateway", conversation)
+def own_transport(which: Device) -> None:
+    if which.name == "bob":
+        which.way = piped
+
+
+@leak("chunks of a size of its own", "ohttp.chunk[0].size", piped)
+def chunk_sizes(which: Device) -> AbstractContextManager[object]:
+    """An HTTP stack's buffer shows in where the chunks of a pipe begin."""
+
+    def send(self: pipe.Pipe, records: bytes) -> None:
+        step = 1000 * len(which.name)
+        for at in range(0, len(records), step):
+            self._out.append(self._sender.send(content_chunk(records[at : at + step])))
+
+    return mock.patch.object(pipe.Pipe, "_send", send)
+
+
+@content("a pipe's questions that aren't padded", "device → relay: chunk[0].size", piped)
+def piped_question_size(_which: Device) -> AbstractContextManager[object]:
+    return removed(responsekey_request._filled, "used <= size), None)", "used <= size), None) and used")
+
+
+# Wrapped mode.
+
+
+@leak("nodes in an order of its own", "content.node[", wrapped)
+def node_order(which: Device) -> AbstractContextManager[object]:
+    """Drawn once, or by the latency that this device measures."""
+    return mock.patch.object(nodes, "_below", lambda limit: len(which.name) % limit)
+
+
+@leak("a wrapped request's nonce that is made once", "content.nonce", wrapped)
+def same_wrapped_nonce(which: Device) -> AbstractContextManager[object]:
+    return mock.patch.object(wrapped_device, "os", SimpleNamespace(urandom=lambda count: derived(which, count)))
+
+
+@leak("a content secret that is made once", "enclave: content secret", wrapped)
+def same_secret(which: Device) -> AbstractContextManager[object]:
+    return mock.patch.object(responsekey_wrapped, "os", SimpleNamespace(urandom=lambda count: derived(which, count)))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.unlinkability.dissect import Leaf, Value
-from tests.unlinkability.game import VIEWS
+from tests.unlinkability.views import WRAPPED, leaves
 from tests.world.mirrors import NAMES as MIRRORS
-from tests.world.mirrors import PATH
+from tests.world.mirrors import PATH, ROSTER
 from tests.world.relay import ROUTE
 from tests.world.world import World
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "uniformity.md"
-KINDS = ("same", "directory", "asked", "fresh", "route", "class")
+KINDS = ("same", "directory", "asked", "fresh", "route", "class", "drawn")
 ROUTES = {
-    *(f"GET https://{name}{PATH}" for name in MIRRORS),
+    *(f"GET https://{name}{path}" for name in MIRRORS for path in (PATH, ROSTER)),
     f"POST https://{ROUTE.authority}{ROUTE.path}\ncontent-type: message/ohttp-req",
+    f"POST https://{ROUTE.authority}{ROUTE.path}\ncontent-type: message/ohttp-chunked-req\nincremental: ?1",
 }
 
 MESSAGES = {
@@ -44,16 +45,32 @@ def rules(page: str) -> list[Rule]:
     return found
 
 
-def messages(world: World) -> Iterator[tuple[str, list[Leaf]]]:
+SIZED = (".body",)
+"""Values whose length is a leaf of its own."""
+
+QUESTIONS = {"later request", "streamed request", "later piece of a pipe", "wrapped request"}
+"""Messages with a question in them, whose size has a class."""
+
+
+def messages(world: World) -> Iterator[tuple[str, tuple[Leaf, ...]]]:
     """All that devices sent, as the page names it."""
-    for boundary, data in list(world.wire.crossings):
-        if boundary not in MESSAGES:
-            continue
-        leaves = list(VIEWS[boundary][1](world, data))
-        name = MESSAGES[boundary]
-        if name == "request":
-            name = "first request" if ("path", "/privproc/1/open") in leaves else "later request"
-        yield name, leaves
+    for boundary, found in leaves(world):
+        if boundary in MESSAGES:
+            yield (named(dict(found)) if boundary == "relay → gateway" else MESSAGES[boundary]), found
+
+
+def named(found: dict[str, Value]) -> str:
+    """What kind of request, or of piece of one, this is."""
+    chunked = "ohttp.chunk[0].size" in found
+    match found.get("path"):
+        case None:
+            return "later piece of a pipe"
+        case "/privproc/1/open":
+            return "first piece of a pipe" if chunked else "first request"
+        case path if path == WRAPPED:
+            return "wrapped request"
+        case _:
+            return "streamed request" if chunked else "later request"
 
 
 @dataclass
@@ -64,18 +81,27 @@ class Linter:
     seen: dict[tuple[object, ...], Value] = field(default_factory=dict)
     fresh: set[bytes] = field(default_factory=set)
     used: set[Rule] = field(default_factory=set)
+    _roster: Collection[bytes] = ()
 
-    def lint(self, world: World, *, role: str, sizes: list[int]) -> Iterator[str]:
-        """What is wrong with the messages of a run. ``sizes``: size class of each later request, in order."""
+    def lint(
+        self, world: World, *, role: str, sizes: Sequence[tuple[int, ...]], roster: Collection[bytes] = ()
+    ) -> Iterator[str]:
+        """What is wrong with the messages of a run. ``sizes``: for each message with a question, in order, its size
+        class, after those of the session's before it. ``roster``: digests of the nodes that mirrors serve.
+        """
         classes = iter(sizes)
-        for message, leaves in messages(world):
-            scopes = {
+        self._roster = roster
+        for message, found in messages(world):
+            scopes: dict[str, tuple[object, ...]] = {
                 "same": (),
-                "directory": (id(world),),
-                "asked": (id(world), role),
-                "class": (next(classes) if message == "later request" else 0,),
+                "directory": (world,),
+                "asked": (world, role),
+                "class": next(classes) if message in QUESTIONS else (),
             }
-            for path, value in leaves:
+            paths = " ".join(path for path, _ in found)
+            if self.seen.setdefault((message, "fields", *scopes["class"]), paths) != paths:
+                yield f"{message}: has other fields than that of other devices"
+            for path, value in found:
                 if (fault := self._leaf(message, path, value, scopes)) is not None:
                     yield f"{message}: {path} {fault}"
 
@@ -86,6 +112,8 @@ class Linter:
         self.used.add(rule)
         if rule.kind == "fresh":
             return self._fresh(message, path, value)
+        if rule.kind == "drawn":
+            return None if value in self._roster else "is none of the nodes that mirrors serve"
         if rule.kind == "route":
             return None if value in ROUTES else "is another request than all devices make"
         expected = self.seen.setdefault((message, path, rule.kind, *scopes[rule.kind]), value)
@@ -94,7 +122,7 @@ class Linter:
     def _fresh(self, message: str, path: str, value: Value) -> str | None:
         if not isinstance(value, bytes) or len(value) < 16:
             return "is too short to be fresh"
-        if len(value) != self.seen.setdefault((message, path, "length"), len(value)) and ".record[" not in path:
+        if len(value) != self.seen.setdefault((message, path, "length"), len(value)) and not path.endswith(SIZED):
             return "is fresh, but not of one length"
         if value in self.fresh:
             return "comes twice"

@@ -33,7 +33,7 @@ from privproc.session.wrapped.device import AwaitingAnswer
 from privproc.session.wrapped.messages import Delivery, Head
 from privproc.tagged import tagged_hash
 from tests.world.fleet import HOUR, Fleet
-from tests.world.hostile import allows_old_logs, any_binding, only, spends_again
+from tests.world.hostile.run import allows_old_logs, any_binding, only, spends_again
 from tests.world.mirrors import NAMES as MIRRORS
 from tests.world.relay import ROUTE
 from tests.world.removed import removed

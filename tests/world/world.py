@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from privproc import hpke, ratls, session, tokens
@@ -62,6 +63,7 @@ class World:
         self.suite = suite
         self.group = group
         self.wire = Wire()
+        self.asked: list[bytes] = []  # what a device sealed for an enclave, where that is recorded
         self.grid = Grid(at - at % DAY - 7 * DAY, DAY)
         self.epoch = self.grid.epoch(at=at)
         self.signer = Signer.generate()
@@ -175,6 +177,12 @@ class World:
         answer = replace(answer, content=self.wire.cross("issuer → device", answer.content))
         self.wire.see("issuer", answer.content)
         return answer
+
+    def stream(self, request: Request, pieces: Iterable[bytes], *, address: bytes = ADDRESS) -> Iterator[Response]:
+        """Carry a chunked request, whose content comes in pieces, through the relay."""
+        self.wire.cross("address", address)
+        self.wire.cross("device → relay: head", request_head(request))
+        return self.relay.stream(request, pieces, address=address, at=self.at)
 
     def now(self) -> int:
         return self.at

@@ -10,7 +10,7 @@ from privproc.ledger import Entry
 from privproc.ledger.merkle import leaf_hash
 from privproc.responsekey import Announcement
 from privproc.session import Published
-from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
+from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened, Renewed
 from privproc.session.wrapped import Passport, Roster, Statement
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from privproc.vectors._straight import lp, sha256, t, u
@@ -20,6 +20,7 @@ TYPES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         *(Open, Forward, Offer, Opened, Continue, Continued, Published, Announcement, Entry),
+        Renewed,  # layout: privproc1_live
         *(Statement, Passport, Roster, Head, Wrapped, Delivery),  # layouts: privproc1_wrapped
     )
 }
