@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc.blindrsa import Variant, partial, prepare, safeprimes
 from privproc.blindrsa import PublicKey as BlindPublicKey
+from privproc.blindrsa import Variant, partial, prepare, safeprimes
 from privproc.blindrsa.safeprimes import is_safe_prime, safe_prime
 from privproc.errors import DecodeError, SignatureError, SpentError, UnsupportedError, UsageError
 from privproc.secret import Secret
@@ -93,7 +93,7 @@ def test_public_keys() -> None:
     with pytest.raises(UnsupportedError):
         partial.PublicKey.decode_spki(BlindPublicKey(N << 8 | 1, 65537).encode_spki())
     derived = KEY.derive(b"")
-    assert pickle.loads(pickle.dumps(derived)) == derived
+    assert pickle.loads(pickle.dumps(derived)) == derived  # noqa: S301
 
 
 def test_private_keys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,9 +115,9 @@ def test_private_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     partial.verify(SALTED, made.public_key, b"info", b"message", issue(SALTED, b"info", b"message", made))
 
 
-@pytest.mark.parametrize("bits", [200, 255, 256])
-def test_safe_primes(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(safeprimes, "_WINDOW", 64)  # most windows hold none, and another is drawn
+@pytest.mark.parametrize(("bits", "window"), [(60, 64), (200, 1 << 16), (256, 1 << 16)])
+def test_safe_primes(bits: int, window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safeprimes, "_WINDOW", window)  # most of the small ones hold none: another is drawn
     found = {safe_prime(bits) for _ in range(3)}
     assert len(found) == 3
     for prime in found:

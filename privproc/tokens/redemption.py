@@ -64,7 +64,7 @@ class _Accepted(NamedTuple):
             return cls(trusted, key.token_key.token_type, key.token_key.key_id, key.op)
         verifier = key.client.verifier
         if verifier is None:
-            raise UsageError("tokens of this type are verified with the private key: see PrivateTokenKey")
+            raise UsageError("this key alone verifies no token: see PrivateTokenKey, and for 0xDA7A ExtendedOrigin")
         return cls(trusted, key.token_type, key.key_id, verifier)
 
 
