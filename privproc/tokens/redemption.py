@@ -64,7 +64,7 @@ class _Accepted(NamedTuple):
             return cls(trusted, key.token_key.token_type, key.token_key.key_id, key.op)
         verifier = key.client.verifier
         if verifier is None:
-            raise UsageError("this key alone verifies no token: see PrivateTokenKey, and for 0xDA7A ExtendedOrigin")
+            raise UsageError("verified with the private key, or with extensions: see PrivateTokenKey, ExtendedOrigin")
         return cls(trusted, key.token_type, key.key_id, verifier)
 
 
