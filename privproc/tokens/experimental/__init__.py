@@ -1,0 +1,4 @@
+"""Credentials whose specifications aren't settled: each module names its draft, and what of it peers do differently.
+
+What is here may change or go with any version, and no part of privproc/1 uses it.
+"""
