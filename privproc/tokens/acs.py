@@ -86,7 +86,7 @@ class Attributes:
     No other list, and nothing else that ACS hashes, has the same encoding.
     """
 
-    values: tuple[bytes, ...]
+    values: tuple[bytes, ...] = field(repr=False)
 
     def encode(self) -> bytes:
         """See above."""
@@ -102,7 +102,7 @@ class AmbiguousAttributes:
     other. Safe only where the service fixes the length of every attribute.
     """
 
-    values: tuple[bytes, ...]
+    values: tuple[bytes, ...] = field(repr=False)
 
     def encode(self) -> bytes:
         """See above."""
@@ -191,7 +191,7 @@ class AttributeKey(Earned):
     """The key for ``attributes`` (32 bytes): its proof was verified under the primary key."""
 
     attributes: AttributeList
-    encoded: bytes
+    encoded: bytes = field(repr=False)
 
 
 def verify_key(primary_public: bytes, attributes: AttributeList, answer: bytes) -> AttributeKey:

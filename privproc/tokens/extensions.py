@@ -41,7 +41,7 @@ class Extension:
     """One extension: a type from 1 to 65535 (0 is reserved), and what it means to those who know the type."""
 
     extension_type: int
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.extension_type <= 0xFFFF or len(self.data) > _LIST - 4:

@@ -2,3 +2,9 @@
 
 What is here may change or go with any version, and no part of privproc/1 uses it.
 """
+
+from __future__ import annotations
+
+from privproc.tokens.experimental import arc, arctoken, sigma
+
+__all__ = ["arc", "arctoken", "sigma"]

@@ -22,7 +22,7 @@ uses one number in one context twice, so a tag that comes again is over the limi
 - *Order of the scalars* in the proof of a range of several bits: all bits, all blinds, all helpers, as the draft says;
   its implementation interleaved them. No vectors are published for more than one bit.
 - *The number in clear*: draft-ietf-privacypass-arc-protocol-01 puts it into the token beside the presentation that
-  hides it, which undoes the hiding. That structure isn't here; a presentation carries no number.
+  hides it. A presentation carries none, and :mod:`privproc.tokens.experimental.arctoken` writes zero.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class PublicKey:
     """
 
     framing: Framing
-    encoded: bytes
+    encoded: bytes = field(repr=False)
     elements: tuple[Any, Any, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +156,9 @@ class _Request(NamedTuple):
     m1: Any
     m2: Any
     proof: bytes
+
+    def __repr__(self) -> str:
+        return "<_Request>"
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
@@ -178,6 +181,9 @@ class _Response(NamedTuple):
     x2_aux: Any
     h_aux: Any
     proof: bytes
+
+    def __repr__(self) -> str:
+        return "<_Response>"
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
@@ -212,6 +218,9 @@ class _Presentation(NamedTuple):
     nonce_commit: Any
     bits: tuple[Any, ...]
     proof: bytes
+
+    def __repr__(self) -> str:
+        return "<_Presentation>"
 
     @classmethod
     def read(cls, reader: Reader, count: int) -> Self:
