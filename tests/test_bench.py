@@ -34,6 +34,8 @@ BOUNDS = {
     "blind RSA-2048: verify": 1 / 0.8,
 }
 LIMITS = {
+    "ARC, limit of 128: present": 20_000,
+    "ARC, limit of 128: verify": 15_000,
     **{name: 45 for name in OPERATIONS if "30 fields" in name},
     "blind RSA-2048: blind and finish": 200,
     "blind RSA-2048: sign, libcrypto": 400,

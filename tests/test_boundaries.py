@@ -536,6 +536,7 @@ def test_the_exporter_context_is_not_secret_but_sized() -> None:
 BOOLEANS = {
     "attestation.snp.report.Product.has_fmc": "a fact about a product line",
     "attestation.tdx.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "blindrsa.safeprimes.is_safe_prime": "a fact about a number of the issuer's own",
     "discovery.ServiceBinding.alias": "which of two forms a record has",
     "discovery.ServiceBinding.ohttp": "whether a parameter is there; it is a hint and nobody vouches for it",
     "httpauth.Auth.is_scheme": "a comparison of names without regard to case",

@@ -144,7 +144,7 @@ def test_sizes():
     assert len(KEY.encoded) == 342
 
 
-@pytest.mark.parametrize("token_type", sorted(GREASE | {3, 4, 6, 0xDA7A, 0xFFFF}))
+@pytest.mark.parametrize("token_type", sorted(GREASE | {3, 4, 6, 0xDA7B, 0xFFFF}))
 def test_other_types(token_type):
     start = token_type.to_bytes(2, "big")
     for decode, encoded in CODECS:

@@ -464,7 +464,7 @@ def test_generic_whole_batches_that_are_refused():
     long = (len(wire) | 2 << 30).to_bytes(4, "big") + wire
     with pytest.raises(DecodeError, match="shortest"):
         issue_generic_batch(ISSUER, long, at=AT, limit=9)
-    for token_type in (0, 3, 0xDA7A):
+    for token_type in (0, 3, 0xDA7B):
         with pytest.raises(UnsupportedError):
             issue_generic_batch(ISSUER, _vector.encode(wire + token_type.to_bytes(2, "big") + wire[2:]), at=AT, limit=9)
     # The draft's structure, read to the letter, has the token type twice.

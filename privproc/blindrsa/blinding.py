@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from Crypto.Math.Numbers import Integer
 
-from privproc.blindrsa.keys import PublicKey
+from privproc.blindrsa.keys import Verifying
 
 __all__ = ["Blinding", "ConstantTime", "Masked", "in_use"]
 
@@ -22,11 +22,11 @@ __all__ = ["Blinding", "ConstantTime", "Masked", "in_use"]
 class Blinding(Protocol):
     """Numbers go in and out as ``key.size`` bytes below the modulus."""
 
-    def factor(self, key: PublicKey) -> bytes:
+    def factor(self, key: Verifying) -> bytes:
         """A blinding factor: random, not zero."""
         ...
 
-    def blind(self, key: PublicKey, message: bytes, factor: bytes) -> tuple[bytes, bytes]:
+    def blind(self, key: Verifying, message: bytes, factor: bytes) -> tuple[bytes, bytes]:
         """``message * factor ** e``, and the inverse of the factor.
 
         Raises :class:`ValueError` unless both are coprime with the modulus: their product has an inverse exactly then,
@@ -34,7 +34,7 @@ class Blinding(Protocol):
         """
         ...
 
-    def unblind(self, key: PublicKey, blind_signature: bytes, inverse: bytes) -> bytes:
+    def unblind(self, key: Verifying, blind_signature: bytes, inverse: bytes) -> bytes:
         """``blind_signature * inverse``."""
         ...
 
@@ -42,18 +42,18 @@ class Blinding(Protocol):
 class ConstantTime:
     """:class:`Blinding` on pycryptodome's integers."""
 
-    def factor(self, key: PublicKey) -> bytes:
+    def factor(self, key: Verifying) -> bytes:
         """See :meth:`Blinding.factor`."""
         return Integer.random_range(min_inclusive=1, max_exclusive=key._n).to_bytes(key.size)
 
-    def blind(self, key: PublicKey, message: bytes, factor: bytes) -> tuple[bytes, bytes]:
+    def blind(self, key: Verifying, message: bytes, factor: bytes) -> tuple[bytes, bytes]:
         """See :meth:`Blinding.blind`."""
         n, m, r = key._n, Integer.from_bytes(message), Integer.from_bytes(factor)
         both = (m * r % n).inverse(n)
         blinded = m * pow(r, key._e, n) % n
         return blinded.to_bytes(key.size), (both * m % n).to_bytes(key.size)
 
-    def unblind(self, key: PublicKey, blind_signature: bytes, inverse: bytes) -> bytes:
+    def unblind(self, key: Verifying, blind_signature: bytes, inverse: bytes) -> bytes:
         """See :meth:`Blinding.unblind`."""
         product = Integer.from_bytes(blind_signature) * Integer.from_bytes(inverse)
         return (product % key._n).to_bytes(key.size)
@@ -65,15 +65,15 @@ class Masked:
     def __init__(self, gmpy2: Any) -> None:
         self._gmp = gmpy2
 
-    def factor(self, key: PublicKey) -> bytes:
+    def factor(self, key: Verifying) -> bytes:
         """See :meth:`Blinding.factor`."""
         return int(self._random(key)).to_bytes(key.size, "big")
 
-    def _random(self, key: PublicKey) -> Any:
+    def _random(self, key: Verifying) -> Any:
         # With 128 bits more than the modulus, the remainder is uniform to within 2**-128.
         return self._gmp.mpz(int.from_bytes(os.urandom(key.size + 16), "big")) % (key.n - 1) + 1
 
-    def blind(self, key: PublicKey, message: bytes, factor: bytes) -> tuple[bytes, bytes]:
+    def blind(self, key: Verifying, message: bytes, factor: bytes) -> tuple[bytes, bytes]:
         """See :meth:`Blinding.blind`."""
         gmp, n = self._gmp, self._gmp.mpz(key.n)
         m, r = gmp.mpz(int.from_bytes(message, "big")), gmp.mpz(int.from_bytes(factor, "big"))
@@ -81,7 +81,7 @@ class Masked:
         blinded = m * gmp.powmod(r, key.e, n) % n
         return int(blinded).to_bytes(key.size, "big"), int(both * m % n).to_bytes(key.size, "big")
 
-    def _invert(self, key: PublicKey, number: Any, n: Any) -> Any:
+    def _invert(self, key: Verifying, number: Any, n: Any) -> Any:
         while True:
             mask = self._random(key)
             try:
@@ -90,7 +90,7 @@ class Masked:
                 if self._gmp.gcd(number, n) != 1:
                     raise ValueError("no inverse") from None
 
-    def unblind(self, key: PublicKey, blind_signature: bytes, inverse: bytes) -> bytes:
+    def unblind(self, key: Verifying, blind_signature: bytes, inverse: bytes) -> bytes:
         """See :meth:`Blinding.unblind`."""
         product = self._gmp.mpz(int.from_bytes(blind_signature, "big")) * int.from_bytes(inverse, "big")
         return int(product % key.n).to_bytes(key.size, "big")

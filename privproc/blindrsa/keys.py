@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, final
 
 from Crypto.Math.Numbers import Integer
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 
-__all__ = ["MAX_BITS", "MIN_BITS", "PublicKey"]
+__all__ = ["MAX_BITS", "MIN_BITS", "DerivedKey", "PublicKey", "Verifying"]
 
 MIN_BITS = 2048
 MAX_BITS = 4096
@@ -32,15 +32,8 @@ _ALGORITHM = bytes.fromhex(
 
 
 @dataclass(frozen=True, slots=True)
-class PublicKey:
-    """An RSA public key: odd modulus ``n`` of 2048 to 4096 bits, odd exponent ``e`` of 3 to ``2**64 - 1``.
-
-    Whether ``n`` is a product of two large primes can't be seen. A dishonest one can tell something about a message
-    that is easy to guess, from its blinding alone; the ``RANDOMIZED`` variants, or messages with entropy of their own,
-    are the defence (RFC 9474 §7.3).
-
-    Raises :class:`UsageError` for other numbers; a peer's key comes through :meth:`decode_spki`.
-    """
+class Verifying:
+    """A modulus and an exponent, in the form of each library that works with them."""
 
     n: int
     e: int
@@ -52,7 +45,7 @@ class PublicKey:
     _openssl: RSAPublicKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if why := _malformed(self.n, self.e) or _unsupported(self.n, self.e):
+        if why := self._wrong():
             raise UsageError(f"{_WHAT}: {why}")
         size = -(-self.n.bit_length() // 8)
         object.__setattr__(self, "size", size)
@@ -62,8 +55,43 @@ class PublicKey:
         object.__setattr__(self, "_e", Integer(self.e, public=True))
         object.__setattr__(self, "_openssl", RSAPublicNumbers(self.e, self.n).public_key())
 
-    def __reduce__(self) -> tuple[type[PublicKey], tuple[int, int]]:
-        return PublicKey, (self.n, self.e)
+    def _wrong(self) -> str | None:
+        return _malformed(self.n, self.e)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, int]]:
+        return type(self), (self.n, self.e)
+
+    def _in_range(self, data: bytes) -> bool:
+        """Whether ``data`` is the one encoding of a number below the modulus."""
+        return len(data) == self.size and data < self._bound
+
+    def _power(self, data: bytes) -> bytes:
+        """RSAVP1 (RFC 8017 §5.2.2) on ``size`` bytes."""
+        return pow(Integer.from_bytes(data), self._e, self._n).to_bytes(self.size)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class DerivedKey(Verifying):
+    """The key for one value of public metadata (:mod:`privproc.blindrsa.partial`): an issuer's modulus under an
+    exponent of half its length. It is derived, never sent: no token key is one.
+    """
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PublicKey(Verifying):
+    """An RSA public key: odd modulus ``n`` of 2048 to 4096 bits, odd exponent ``e`` of 3 to ``2**64 - 1``.
+
+    Whether ``n`` is a product of two large primes can't be seen. A dishonest one can tell something about a message
+    that is easy to guess, from its blinding alone; the ``RANDOMIZED`` variants, or messages with entropy of their own,
+    are the defence (RFC 9474 §7.3).
+
+    Raises :class:`UsageError` for other numbers; a peer's key comes through :meth:`decode_spki`.
+    """
+
+    def _wrong(self) -> str | None:
+        return _malformed(self.n, self.e) or _unsupported(self.n, self.e)
 
     @classmethod
     def decode_spki(cls, encoded: bytes) -> Self:
@@ -106,14 +134,6 @@ class PublicKey:
         """
         numbers = _der(0x30, _der_integer(self.n) + _der_integer(self.e))
         return _der(0x30, _ALGORITHM + _der(0x03, b"\0" + numbers))
-
-    def _in_range(self, data: bytes) -> bool:
-        """Whether ``data`` is the one encoding of a number below the modulus."""
-        return len(data) == self.size and data < self._bound
-
-    def _power(self, data: bytes) -> bytes:
-        """RSAVP1 (RFC 8017 §5.2.2) on ``size`` bytes."""
-        return pow(Integer.from_bytes(data), self._e, self._n).to_bytes(self.size)
 
 
 def _malformed(n: int, e: int) -> str | None:

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.hashes import SHA384
 
 from privproc._step import Step
 from privproc.blindrsa import blinding, emsa_pss
-from privproc.blindrsa.keys import PublicKey
-from privproc.blindrsa.rawrsa import PrivateKey, RawRsaPrivateOp
+from privproc.blindrsa.keys import PublicKey, Verifying
+from privproc.blindrsa.rawrsa import LocalOp, RawOp
 from privproc.errors import DecodeError, SignatureError, UsageError
 from privproc.secret import Secret
 
@@ -74,7 +74,7 @@ def message_of(variant: Variant, prepared: bytes) -> bytes:
     return prepared[PREFIX_SIZE:]
 
 
-def verify(variant: Variant, key: PublicKey, prepared: bytes, signature: bytes) -> None:
+def verify(variant: Variant, key: Verifying, prepared: bytes, signature: bytes) -> None:
     """RSASSA-PSS-VERIFY (RFC 8017 §8.1.2) of ``signature``, ``key.size`` bytes, over the prepared message.
 
     Raises :class:`SignatureError` unless it holds, with a salt of exactly the variant's size, and is the one encoding
@@ -93,7 +93,7 @@ def verify(variant: Variant, key: PublicKey, prepared: bytes, signature: bytes) 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Blinded:
     variant: Variant
-    key: PublicKey
+    key: Verifying
     prepared: bytes
     inverse: Secret  # of the blinding factor, key.size bytes
 
@@ -136,7 +136,7 @@ def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, Pen
 
 
 def _derand_blind(
-    variant: Variant, key: PublicKey, prepared: bytes, salt: bytes, factor: bytes
+    variant: Variant, key: Verifying, prepared: bytes, salt: bytes, factor: bytes
 ) -> tuple[bytes, PendingSignature]:
     """:func:`blind` with the given salt and blinding factor ``r``, ``key.size`` bytes (its inverse is what the vectors
     call ``inv``).
@@ -150,7 +150,7 @@ def _derand_blind(
     return blinded, PendingSignature(_Blinded(variant, key, prepared, Secret(inverse)))
 
 
-def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
+def blind_sign(op: RawOp, blinded: bytes) -> bytes:
     """BlindSign (RFC 9474 §4.3): the blind signature, ``size`` bytes, over ``blinded``, as many.
 
     Raises :class:`DecodeError` when ``blinded`` isn't ``size`` bytes of a number below the modulus. Raises
@@ -162,7 +162,7 @@ def blind_sign(op: RawRsaPrivateOp, blinded: bytes) -> bytes:
         # req: rfc9474/4.3 range-check
         raise DecodeError("blinded message", f"not {key.size} bytes of a number below the modulus")
     signature = op.apply(blinded)
-    power = op._power if isinstance(op, PrivateKey) else key._power
+    power = op._power if isinstance(op, LocalOp) else key._power
     if not key._in_range(signature) or not hmac.compare_digest(power(signature), blinded):
         # req: rfc9474/4.3 faults-are-not-released
         raise UsageError("RSA private operation: wrong result, not released")

@@ -21,23 +21,32 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPrivateNumbers, generate_private_key
 
 from privproc._step import Unique
-from privproc.blindrsa.keys import MAX_BITS, MIN_BITS, PublicKey, _unsupported
+from privproc.blindrsa.keys import MAX_BITS, MIN_BITS, PublicKey, Verifying, _unsupported
 from privproc.blindrsa.openssl import OpenSSL, RawKey
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.secret import Secret
 
-__all__ = ["Backend", "PrivateKey", "RawRsaPrivateOp", "check_private_op"]
+__all__ = [
+    "Backend",
+    "LocalOp",
+    "PrivateKey",
+    "RawOp",
+    "RawRsaPrivateOp",
+    "check_private_op",
+    "encode_private_key",
+    "load_private_key",
+]
 
 _EXPONENT = 65537
 _WHAT = "RSA private key"
 _PEM = b"-----BEGIN"
 
 
-class RawRsaPrivateOp(Protocol):
-    """RSASP1 (RFC 8017 §5.2.1) with one key, wherever the key may be."""
+class RawOp(Protocol):
+    """RSASP1 (RFC 8017 §5.2.1) with one modulus and one exponent, wherever they may be."""
 
     @property
-    def public_key(self) -> PublicKey:
+    def public_key(self) -> Verifying:
         """The public half."""
         ...
 
@@ -50,6 +59,15 @@ class RawRsaPrivateOp(Protocol):
         ...
 
 
+class RawRsaPrivateOp(RawOp, Protocol):
+    """A :class:`RawOp` with a key of its own: what an issuer of blind RSA has, here, in an HSM or in a key service."""
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half."""
+        ...
+
+
 class Backend(Enum):
     """The library that does a :class:`PrivateKey`'s arithmetic; :class:`OpenSSL` is a third."""
 
@@ -59,7 +77,7 @@ class Backend(Enum):
     """From the extra ``fast``. No faster, and not constant time from end to end: for when the other can't be had."""
 
 
-def check_private_op(op: RawRsaPrivateOp) -> None:
+def check_private_op(op: RawOp) -> None:
     """A known answer through ``op``: raises :class:`UsageError` unless it undoes the public operation.
 
     :class:`PrivateKey` does this once, when it is made; call it when an operation of your own starts.
@@ -70,8 +88,56 @@ def check_private_op(op: RawRsaPrivateOp) -> None:
         raise UsageError("RSA private operation: known answer differs")
 
 
+def load_private_key(encoded: Secret) -> RSAPrivateKey:
+    """The RSA key in an unencrypted PKCS #8 or PKCS #1 structure, PEM or DER, its numbers checked.
+
+    Raises :class:`DecodeError`, :class:`UnsupportedError` for another algorithm.
+    """
+    data = encoded.expose()
+    load = serialization.load_pem_private_key if data.startswith(_PEM) else serialization.load_der_private_key
+    try:
+        found = load(data, password=None)
+    except UnsupportedAlgorithm:
+        raise UnsupportedError(f"{_WHAT}: another algorithm") from None
+    except (ValueError, TypeError):  # TypeError: it is encrypted
+        raise DecodeError(_WHAT, "malformed, inconsistent or encrypted") from None
+    if not isinstance(found, RSAPrivateKey):
+        raise UnsupportedError(f"{_WHAT}: another algorithm")
+    return found
+
+
+def encode_private_key(key: RSAPrivateKey) -> Secret:
+    """The key as PKCS #8 in DER, unencrypted."""
+    return Secret(
+        key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+class LocalOp(Unique):
+    """A key in this process, over the backend that was chosen for it."""
+
+    __slots__ = ("_raw",)
+
+    def _choose(self, key: RSAPrivateKey, public_key: Verifying, backend: Backend | OpenSSL) -> None:
+        """The raw operations of the key: the one place where a backend is picked."""
+        if isinstance(backend, OpenSSL):
+            self._raw: _Raw = RawKey(backend, encode_private_key(key), public_key.size)
+        elif backend is Backend.GMPY2:
+            self._raw = _Gmpy2(key.private_numbers())
+        else:
+            self._raw = _Pycryptodome(key.private_numbers(), public_key)
+
+    def apply(self, data: bytes) -> bytes:
+        """RSASP1, unchecked: use :func:`privproc.blindrsa.blind_sign`."""
+        return self._raw.private(data)
+
+    def _power(self, data: bytes) -> bytes:
+        """RSAVP1 by the backend: checking a signature there costs less than handing it to another library."""
+        return self._raw.public(data)
+
+
 @final
-class PrivateKey(Unique):
+class PrivateKey(LocalOp):
     """An RSA private key in this process: a :class:`RawRsaPrivateOp` over the chosen :class:`Backend`.
 
     Opaque; can't be copied or pickled. A key signs blindly whatever it is given, so it must serve one variant of one
@@ -81,25 +147,17 @@ class PrivateKey(Unique):
     the backend isn't there, isn't constant time where it should be, or gives a wrong answer.
     """
 
-    __slots__ = ("_key", "_raw", "public_key")
+    __slots__ = ("_key", "public_key")
 
     public_key: PublicKey
     """The public half."""
 
     def __init__(self, key: RSAPrivateKey, *, backend: Backend | OpenSSL = Backend.PYCRYPTODOME) -> None:
-        numbers = key.private_numbers()
-        self.public_key = PublicKey(numbers.public_numbers.n, numbers.public_numbers.e)
+        numbers = key.public_key().public_numbers()
+        self.public_key = PublicKey(numbers.n, numbers.e)
         self._key = key
-        self._raw = self._choose(numbers, backend)
+        self._choose(key, self.public_key, backend)
         check_private_op(self)
-
-    def _choose(self, numbers: RSAPrivateNumbers, backend: Backend | OpenSSL) -> _Raw:
-        """The raw operations of the key: the one place where a backend is picked."""
-        if isinstance(backend, OpenSSL):
-            return RawKey(backend, self.encode_pkcs8(), self.public_key.size)
-        if backend is Backend.GMPY2:
-            return _Gmpy2(numbers)
-        return _Pycryptodome(numbers, self.public_key)
 
     @classmethod
     def generate(cls, bits: int = 2048, *, backend: Backend | OpenSSL = Backend.PYCRYPTODOME) -> Self:
@@ -119,16 +177,7 @@ class PrivateKey(Unique):
         PKCS #1's own structure is taken too. Raises :class:`DecodeError` for malformed bytes or numbers and encrypted
         files, :class:`UnsupportedError` for other algorithms and sizes, :class:`UsageError` as the class does.
         """
-        data = encoded.expose()
-        load = serialization.load_pem_private_key if data.startswith(_PEM) else serialization.load_der_private_key
-        try:
-            found = load(data, password=None)
-        except UnsupportedAlgorithm:
-            raise UnsupportedError(f"{_WHAT}: another algorithm") from None
-        except (ValueError, TypeError):  # TypeError: it is encrypted
-            raise DecodeError(_WHAT, "malformed, inconsistent or encrypted") from None
-        if not isinstance(found, RSAPrivateKey):
-            raise UnsupportedError(f"{_WHAT}: another algorithm")
+        found = load_private_key(encoded)
         public = found.public_key().public_numbers()
         if why := _unsupported(public.n, public.e):
             raise UnsupportedError(f"{_WHAT}: {why}")
@@ -136,19 +185,7 @@ class PrivateKey(Unique):
 
     def encode_pkcs8(self) -> Secret:
         """The key as PKCS #8 in DER, unencrypted, for the caller's own storage."""
-        return Secret(
-            self._key.private_bytes(
-                serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-
-    def apply(self, data: bytes) -> bytes:
-        """RSASP1, unchecked: use :func:`privproc.blindrsa.blind_sign`."""
-        return self._raw.private(data)
-
-    def _power(self, data: bytes) -> bytes:
-        """RSAVP1 by the backend: checking a signature there costs less than handing it to another library."""
-        return self._raw.public(data)
+        return encode_private_key(self._key)
 
     def __repr__(self) -> str:
         return f"<PrivateKey {self.public_key.n.bit_length()} bits>"
@@ -165,7 +202,7 @@ class _Raw(Protocol):
 class _Pycryptodome:
     """CRT with a blinded base in constant-time C, through a method that isn't part of pycryptodome's interface."""
 
-    def __init__(self, numbers: RSAPrivateNumbers, public_key: PublicKey) -> None:
+    def __init__(self, numbers: RSAPrivateNumbers, public_key: Verifying) -> None:
         # 3.x has the method as well, over variable-time GMP, and 4.x falls back to Python without its C library.
         if Crypto.version_info[:2] < (4, 3) or not Integer.__module__.endswith("._IntegerNat"):
             raise UsageError("pycryptodome has no constant-time integers here")

@@ -1,7 +1,8 @@
 """Anonymous tokens: Privacy Pass (RFC 9577, RFC 9578), its batches, and what privproc/1 adds.
 
-Token types: blind RSA (0x0002), which anybody can verify, and VOPRF on P-384 (0x0001) and ristretto255 (0x0005), which
-only the holder of the issuer's key can. privproc/1 uses the first. The way of a token::
+Token types: blind RSA (0x0002), which anybody can verify; the same with public metadata (0xDA7A); and VOPRF on P-384
+(0x0001) and ristretto255 (0x0005), which only the holder of the issuer's key can. privproc/1 uses the first.
+The way of a token::
 
     wire, pending = request_bound(challenge, issuer_key, at=now)     device; or request() for a bearer token
     response = issuer.issue(wire, at=now)                            issuer
@@ -26,6 +27,27 @@ from privproc.tokens.amortized import (
 )
 from privproc.tokens.challenge import OfferedChallenge, TokenChallenge, decode_offers, grease_challenge
 from privproc.tokens.directory import DIRECTORY_PATH, DIRECTORY_TYPE, IssuerDirectory
+from privproc.tokens.extended import (
+    ExtendedIssuer,
+    ExtendedIssuerKey,
+    ExtendedOrigin,
+    ExtendedRedemption,
+    ExtendedToken,
+    ExtendedTokenRequest,
+    PendingExtendedToken,
+    request_extended,
+)
+from privproc.tokens.extensions import (
+    EXPIRATION,
+    Expiration,
+    ExpirationPolicy,
+    Extension,
+    ExtensionPolicy,
+    Extensions,
+    ExtensionSet,
+    ListedExtensions,
+    OfferedExtensions,
+)
 from privproc.tokens.generic import (
     GENERIC_REQUEST_TYPE,
     GENERIC_RESPONSE_TYPE,
@@ -47,7 +69,7 @@ from privproc.tokens.issuance import (
     request,
     request_bound,
 )
-from privproc.tokens.kinds import BLIND_RSA, VOPRF, VOPRF_RISTRETTO255
+from privproc.tokens.kinds import BLIND_RSA, PUBLIC_METADATA, VOPRF, VOPRF_RISTRETTO255
 from privproc.tokens.lenient import decode_offers_leniently
 from privproc.tokens.possession import ED25519, STATEMENT_SIZE, ProofKey, verify_possession
 from privproc.tokens.quota import Decision, MemoryQuotas, QuotaLedger
@@ -63,10 +85,12 @@ __all__ = [
     "DIRECTORY_PATH",
     "DIRECTORY_TYPE",
     "ED25519",
+    "EXPIRATION",
     "GENERIC_REQUEST_TYPE",
     "GENERIC_RESPONSE_TYPE",
     "GREASE",
     "MAX_GRANT_BATCH",
+    "PUBLIC_METADATA",
     "REQUEST_TYPE",
     "RESPONSE_TYPE",
     "STATEMENT_SIZE",
@@ -75,6 +99,18 @@ __all__ = [
     "AmortizedRequest",
     "BoundToken",
     "Decision",
+    "Expiration",
+    "ExpirationPolicy",
+    "ExtendedIssuer",
+    "ExtendedIssuerKey",
+    "ExtendedOrigin",
+    "ExtendedRedemption",
+    "ExtendedToken",
+    "ExtendedTokenRequest",
+    "Extension",
+    "ExtensionPolicy",
+    "ExtensionSet",
+    "Extensions",
     "GenericAnswer",
     "Grant",
     "GrantRequest",
@@ -83,13 +119,16 @@ __all__ = [
     "IssuerDirectory",
     "IssuerKey",
     "Lease",
+    "ListedExtensions",
     "MemoryQuotas",
     "MemoryStore",
     "NoTokenError",
     "OfferedChallenge",
+    "OfferedExtensions",
     "Origin",
     "PendingBatch",
     "PendingBoundToken",
+    "PendingExtendedToken",
     "PendingGenericBatch",
     "PendingToken",
     "Plan",
@@ -115,6 +154,7 @@ __all__ = [
     "request",
     "request_batch",
     "request_bound",
+    "request_extended",
     "request_generic_batch",
     "verify_grant",
     "verify_possession",

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, final
 
 from privproc import blindrsa, voprf
-from privproc.blindrsa import RawRsaPrivateOp, Variant
-from privproc.errors import SignatureError, UnsupportedError
+from privproc.blindrsa import RawRsaPrivateOp, Variant, partial
+from privproc.errors import SignatureError, UnsupportedError, UsageError
 from privproc.voprf import P384_SHA384, RISTRETTO255_SHA512, Suite
 
 __all__ = [
     "BLIND_RSA",
     "KINDS",
+    "PUBLIC_METADATA",
     "VOPRF",
     "VOPRF_RISTRETTO255",
     "ClientKey",
+    "ExtendedKey",
     "Finish",
     "IssuerOp",
     "Kind",
+    "PartialClientKey",
     "PrivateKey",
     "PublicKey",
     "Verifier",
@@ -45,7 +48,13 @@ VOPRF_RISTRETTO255 = 0x0005
 suggests; it isn't registered.
 """
 
-PublicKey: TypeAlias = blindrsa.PublicKey | voprf.PublicKey
+PUBLIC_METADATA = 0xDA7A
+"""Partially blind RSA (2048-bit), RSAPBSSA-SHA384-PSS-Deterministic: publicly verifiable, and issued with extensions
+that issuer and origin see (:mod:`privproc.tokens.extended`). The number is that of
+draft-ietf-privacypass-public-metadata-issuance; it isn't registered.
+"""
+
+PublicKey: TypeAlias = blindrsa.PublicKey | partial.PublicKey | voprf.PublicKey
 """An issuer's public key, of any token type."""
 
 PrivateKey: TypeAlias = RawRsaPrivateOp | voprf.PrivateKey
@@ -141,6 +150,61 @@ class _RsaIssuerOp:
 
 
 @final
+class PartialClientKey:
+    """A public key of type 0xDA7A: a :class:`ClientKey` once extensions are given to it, and not before."""
+
+    __slots__ = ("public_key",)
+
+    def __init__(self, public_key: partial.PublicKey) -> None:
+        self.public_key = public_key
+
+    @property
+    def verifier(self) -> None:
+        """Nothing: it takes the extensions."""
+
+    def blind(self, message: bytes) -> tuple[bytes, Finish]:  # noqa: ARG002
+        """Raises :class:`UnsupportedError`."""
+        raise UnsupportedError("tokens of this type are asked for with extensions: see request_extended")
+
+    def _derand_blind(self, message: bytes, *randomness: bytes) -> tuple[bytes, Finish]:  # noqa: ARG002
+        return self.blind(message)
+
+    def extended(self, extensions: bytes) -> ExtendedKey:
+        """The key for tokens with these extensions, encoded."""
+        return ExtendedKey(self.public_key, extensions)
+
+
+@final
+class ExtendedKey:
+    """A public key of type 0xDA7A with extensions: a :class:`ClientKey` and a :class:`Verifier`."""
+
+    __slots__ = ("_extensions", "public_key")
+
+    def __init__(self, public_key: partial.PublicKey, extensions: bytes) -> None:
+        self.public_key = public_key
+        self._extensions = extensions
+
+    @property
+    def verifier(self) -> Verifier:
+        """Itself."""
+        return self
+
+    def blind(self, message: bytes) -> tuple[bytes, Finish]:
+        """See :meth:`ClientKey.blind`."""
+        blinded, pending = partial.blind(_VARIANT, self.public_key, self._extensions, message)
+        return blinded, pending.finish
+
+    def _derand_blind(self, message: bytes, *randomness: bytes) -> tuple[bytes, Finish]:
+        salt, factor = randomness
+        made = partial._derand_blind(_VARIANT, self.public_key, self._extensions, message, salt, factor)
+        return made[0], made[1].finish
+
+    def verify(self, message: bytes, authenticator: bytes) -> None:
+        """See :meth:`Verifier.verify`."""
+        partial.verify(_VARIANT, self.public_key, self._extensions, message, authenticator)
+
+
+@final
 class VoprfClientKey:
     """A public key of a VOPRF type, for one token (:class:`ClientKey`) and, through ``client``, for many."""
 
@@ -215,10 +279,15 @@ def _decode_rsa(encoded: bytes) -> ClientKey:
     return _RsaClientKey(blindrsa.PublicKey.decode_spki(encoded))
 
 
+def _decode_partial(encoded: bytes) -> ClientKey:
+    return PartialClientKey(partial.PublicKey.decode_spki(encoded))
+
+
 _SUITES = {VOPRF: P384_SHA384, VOPRF_RISTRETTO255: RISTRETTO255_SHA512}
 
 KINDS: Final = {
     BLIND_RSA: Kind(BLIND_RSA, _RSA_SIZE, _RSA_SIZE, _RSA_SIZE, _decode_rsa),
+    PUBLIC_METADATA: Kind(PUBLIC_METADATA, _RSA_SIZE, _RSA_SIZE, _RSA_SIZE, _decode_partial),
     **{token_type: _voprf_kind(token_type, suite) for token_type, suite in _SUITES.items()},
 }
 """The token types there are, by number."""
@@ -236,6 +305,8 @@ def type_of(key: PublicKey) -> int:
     """The token type that a public key is for. Raises :class:`UnsupportedError` when there is none."""
     if isinstance(key, blindrsa.PublicKey):
         return BLIND_RSA
+    if isinstance(key, partial.PublicKey):
+        return PUBLIC_METADATA
     for token_type, suite in _SUITES.items():
         if suite.identifier == key.suite.identifier:
             return token_type
@@ -243,5 +314,7 @@ def type_of(key: PublicKey) -> int:
 
 
 def issuer_op(key: PrivateKey) -> IssuerOp:
-    """A private key in its role."""
+    """A private key in its role. Raises :class:`UsageError` for one that issues with extensions only."""
+    if isinstance(key, partial.PrivateKey):
+        raise UsageError("keys of partially blind RSA issue with extensions: see ExtendedIssuer")
     return VoprfIssuerOp(key) if isinstance(key, voprf.PrivateKey) else _RsaIssuerOp(key)

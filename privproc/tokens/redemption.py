@@ -64,7 +64,7 @@ class _Accepted(NamedTuple):
             return cls(trusted, key.token_key.token_type, key.token_key.key_id, key.op)
         verifier = key.client.verifier
         if verifier is None:
-            raise UsageError("tokens of this type are verified with the private key: see PrivateTokenKey")
+            raise UsageError("verified with the private key, or with extensions: see PrivateTokenKey, ExtendedOrigin")
         return cls(trusted, key.token_type, key.key_id, verifier)
 
 

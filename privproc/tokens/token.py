@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from privproc import blindrsa, httpauth
+from privproc import httpauth, voprf
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.tokens import _base64url
 from privproc.tokens.kinds import KINDS, ClientKey, Kind, PublicKey, kind_of, type_of
@@ -29,8 +29,8 @@ SCHEME = "PrivateToken"
 class TokenKey:
     """An issuer's public key: an element of the directory's ``token-keys`` (RFC 9578 §4).
 
-    ``encoded``: for type 0x0002 a DER SubjectPublicKeyInfo with the RSASSA-PSS OID, 342 bytes for the usual exponent;
-    for 0x0001 and 0x0005 an element of the group, 49 and 32 bytes. Ids are hashes of these bytes as received.
+    ``encoded``: for types 0x0002 and 0xDA7A a DER SubjectPublicKeyInfo with the RSASSA-PSS OID, 342 bytes for the usual
+    exponent; for 0x0001 and 0x0005 an element of the group, 49 and 32 bytes. Ids are hashes of these bytes as received.
     ``not_before``: Unix seconds before which clients don't ask for tokens under this key.
 
     Raises :class:`UnsupportedError` for an unknown token type or an RSA key of another size than 2048 bits,
@@ -57,7 +57,7 @@ class TokenKey:
 
         Raises :class:`UnsupportedError` for other suites, and an RSA key that hasn't 2048 bits.
         """
-        encoded = public_key.encode_spki() if isinstance(public_key, blindrsa.PublicKey) else public_key.encoded
+        encoded = public_key.encoded if isinstance(public_key, voprf.PublicKey) else public_key.encode_spki()
         return cls(type_of(public_key), encoded, not_before)
 
     @property
@@ -89,12 +89,12 @@ class Token:
     ::
 
         struct {
-            uint16_t token_type;                0x0001, 0x0002 or 0x0005
+            uint16_t token_type;                0x0001, 0x0002, 0x0005 or 0xDA7A
             uint8_t nonce[32];
             uint8_t challenge_digest[32];
             uint8_t token_key_id[32];
-            uint8_t authenticator[Nk];          48, 256 or 64
-        } Token;                                146, 354 or 162 bytes
+            uint8_t authenticator[Nk];          48, 256, 64 or 256
+        } Token;                                146, 354, 162 or 354 bytes
 
     What it is worth is for :meth:`privproc.tokens.Origin.redeem` to say.
     """
