@@ -26,6 +26,7 @@ BOUNDS = {
     "appraisal of an SEV-SNP report": 1.15,
     "report and chain, all new": 1.3,
     "appraisal of a TDX quote": 1.3,
+    "appraisal of two GPUs": 1.3,
     "private request, all parties": 1.4,
     "live session's request, all parties": 1.35,
     "blind RSA-2048: sign, pycryptodome": 1 / 0.85,

@@ -18,6 +18,9 @@ from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
 from privproc.attestation.nitro import Document
 from privproc.attestation.nitro import Policy as NitroPolicy
+from privproc.attestation.nvidia import Evidence as DeviceEvidence
+from privproc.attestation.nvidia import Policy as DevicesPolicy
+from privproc.attestation.nvidia import Report as DeviceReport
 from privproc.attestation.snp import STRICT_GUEST, STRICT_PLATFORM, Endorsements, Report, Rule, verify_id_block
 from privproc.attestation.snp import Policy as SnpPolicy
 from privproc.attestation.tdx import (
@@ -39,6 +42,7 @@ from tests import test_attestation as snp
 from tests import test_attestation_chain as chain
 from tests import test_attestation_idblock as idblock
 from tests import test_nitro as nitro
+from tests import test_nvidia as nvidia
 from tests import test_tdx as tdx
 from tests import test_tdx_collateral as collateral
 from tests import test_tdx_format as tdx_format
@@ -80,6 +84,9 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "TDX policy": (TdxPolicy.decode, tdx.POLICY.encode()),
     "document": (Document.decode, nitro.EVIDENCE),
     "Nitro policy": (NitroPolicy.decode, nitro.POLICY.encode()),
+    "device evidence": (DeviceEvidence.decode, nvidia.EVIDENCE),
+    "device report": (DeviceReport.decode, nvidia.REPORT),
+    "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
     "note": (Note.decode, NOTE),
     "checkpoint": (Checkpoint.decode, HEAD.encode()),
     "proof": (Proof.decode, Proof(3, (bytes(32),), NOTE, b"extra").encode()),

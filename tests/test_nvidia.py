@@ -58,6 +58,7 @@ BINDING = session()
 NONCE = BINDING.device_nonce(0)
 EVIDENCE = GPU.evidence(NONCE)
 POLICY = strict_policy(GPU)
+SHORT = strict_policy(GPU, references=(GPU.reference(values=GPU.reference().values[:1]),))
 POLICY_OF_MANY = strict_policy(GPU, OTHER, BLACKWELL, SWITCH)
 ZERO = bytes(48)
 
@@ -631,15 +632,14 @@ def test_evidence_has_bounds(change: dict[str, Any]) -> None:
 def test_policy_codec() -> None:
     for policy in (POLICY, POLICY_OF_MANY, strict_policy(GPU, devices=Devices((OTHER.identity, GPU.identity)))):
         assert Policy.decode(policy.encode()) == policy
-    short = strict_policy(GPU, references=(GPU.reference(values=GPU.reference().values[:1]),))
-    check_codec(Policy.decode, short.encode(), reencode=Policy.encode)
-    assert len({each.digest for each in (POLICY, POLICY_OF_MANY, short)}) == 3
+    check_codec(Policy.decode, SHORT.encode(), reencode=Policy.encode)
+    assert len({each.digest for each in (POLICY, POLICY_OF_MANY, SHORT)}) == 3
     with pytest.raises(UnsupportedError, match="NVIDIA"):
         Policy.decode(b"\3" + POLICY.encode()[1:])
     with pytest.raises(DecodeError, match="unknown kind"):
-        Policy.decode(short.encode()[:4] + b"\x09" + short.encode()[5:])
+        Policy.decode(SHORT.encode()[:4] + b"\x09" + SHORT.encode()[5:])
     with pytest.raises(DecodeError, match="not ASCII"):
-        Policy.decode(short.encode().replace(b"GH100", b"GH10\xff"))
+        Policy.decode(SHORT.encode().replace(b"GH100", b"GH10\xff"))
     two = POLICY_OF_MANY.encode()
     references = [each.encode() for each in POLICY_OF_MANY.references]
     swapped = two[:4] + b"".join(references[::-1]) + two[4 + sum(map(len, references)) :]

@@ -101,7 +101,8 @@ class _Case:
 
     @property
     def references(self) -> list[Reference]:
-        return [each for each in self.policy.references if each.names(self.kind, self.chain.model, self.report)]
+        state = self.kind, self.chain.model, self.report.driver, self.report.firmware
+        return [each for each in self.policy.references if each.state == state]
 
 
 def appraise(

@@ -26,7 +26,6 @@ Values = tuple[tuple[int, bytes], ...]
 _FORM: Final = 4  # the first byte of a policy: 1 SEV-SNP, 2 TDX, 3 Nitro, 4 NVIDIA
 _MOST_DEVICES: Final = 255
 _INDEXES: Final = 254
-_DECODER: Final = 35  # index of the video decoder's measurement, void where the decoder is off
 _TEXT: Final = 64
 
 
@@ -75,6 +74,7 @@ class Reference:
     driver: str
     firmware: str
     values: Values
+    _good: dict[int, set[bytes]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in (Kind.GPU, Kind.SWITCH):
@@ -87,6 +87,10 @@ class Reference:
         if not all(0 <= index < _INDEXES and len(value) == MEASUREMENT_SIZE for index, value in self.values):
             raise UsageError(f"a value has {MEASUREMENT_SIZE} bytes and an index below {_INDEXES}")
         object.__setattr__(self, "values", tuple(sorted(self.values)))
+        good: dict[int, set[bytes]] = {}
+        for index, value in self.values:
+            good.setdefault(index, set()).add(value)
+        object.__setattr__(self, "_good", good)
 
     def encode(self) -> bytes:
         """``struct { u8 kind; opaque model<>, driver<>, firmware<>; { u8 index; u8 value[48]; } values<>; }``.
@@ -112,17 +116,16 @@ class Reference:
             values.append((entries.u8(), entries.take(MEASUREMENT_SIZE)))
         return cls(kind=Kind(kind), model=model, driver=driver, firmware=firmware, values=tuple(values))
 
-    def names(self, kind: Kind, model: str, report: Report) -> bool:
-        """Whether this is about devices of that kind and model, under that driver and firmware."""
-        return (kind, model, report.driver, report.firmware) == (self.kind, self.model, self.driver, self.firmware)
+    @property
+    def state(self) -> tuple[Kind, str, str, str]:
+        """Kind, model, driver and firmware: which devices this is about."""
+        return self.kind, self.model, self.driver, self.firmware
 
     def check(self, report: Report) -> None:
         """Raise :class:`PolicyError` unless every index is measured and has a value that is good there."""
-        for index in dict(self.values):
-            if index == _DECODER and report.decoder_off:
-                continue
-            measured = report.measurements.get(index + 1)  # SPDM counts from 1
-            if measured is None or (index, measured) not in self.values:
+        measured, void = report.measurements, report.void
+        for index, good in self._good.items():
+            if measured.get(index + 1) not in good and index + 1 not in void:  # SPDM counts from 1
                 raise PolicyError(f"measurement {index} is absent or differs")
 
 

@@ -6,6 +6,7 @@ those of its attestation SDK (nvtrust, local GPU verifier).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -34,12 +35,14 @@ _SIGNED, _ALL = 0x01, 0xFF  # the request's parameters: signed, and all blocks
 _DMTF = 0x01
 _DIGEST = 0x7F  # the highest type of a value that is a digest; above: as raw bytes
 _BLOCK_SIZE = 3 + MEASUREMENT_SIZE
+_BLOCK = struct.Struct("<BBHBH48s")  # all of them alike: a call a field would take longer than the signature
 _SIGNATURE_SIZE = 96
 _SCHEME = ec.ECDSA(SHA384())
 
 _DRIVER, _FIRMWARE, _NVDEC, _FIRMWARE_ID = 3, 6, 11, 20
 _GPU_FIRMWARE_SIZE = 8
 _NVDEC_OFF = b"\x55"
+_DECODER = frozenset({36})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,9 @@ class Report:
         return self.opaque.get(_FIRMWARE_ID, b"")
 
     @property
-    def decoder_off(self) -> bool:
-        """Whether the video decoder is off: its measurement means nothing then."""
-        return self.opaque.get(_NVDEC) == _NVDEC_OFF
+    def void(self) -> frozenset[int]:
+        """Indexes (from 1) whose measurement means nothing: that of a video decoder which the report says is off."""
+        return _DECODER if self.opaque.get(_NVDEC) == _NVDEC_OFF else frozenset()
 
     def verify(self, key: ec.EllipticCurvePublicKey) -> None:
         """Raise :class:`SignatureError` unless ``key`` (P-384) signed this: ECDSA with SHA-384."""
@@ -135,17 +138,15 @@ def _little(reader: Reader, size: int) -> int:
 
 def _measurements(reader: Reader) -> Mapping[int, bytes]:
     count = reader.u8()
-    if not count or _little(reader, 3) != count * (4 + _BLOCK_SIZE):
+    if not count or _little(reader, 3) != count * _BLOCK.size:
         raise reader.fail("the blocks don't fill their record")
     found: dict[int, bytes] = {}
-    for _ in range(count):
-        index, specification, size = reader.u8(), reader.u8(), _little(reader, 2)
-        kind, length = reader.u8(), _little(reader, 2)
+    for index, specification, size, kind, length, value in _BLOCK.iter_unpack(reader.take(count * _BLOCK.size)):
         if (specification, size, length) != (_DMTF, _BLOCK_SIZE, MEASUREMENT_SIZE) or kind > _DIGEST:
             raise reader.fail("a block that isn't a SHA-384 digest in DMTF's form")
         if index in found or not 0 < index < _ALL:
             raise reader.fail("a block's index is out of range or comes twice")
-        found[index] = reader.take(MEASUREMENT_SIZE)
+        found[index] = value
     return MappingProxyType(found)
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from tests.bench.floors.evidence import (
     appraisal,
     chain_calls,
+    devices,
     document,
     learn,
     ledger,
@@ -98,6 +99,7 @@ __all__ = [
     "blind",
     "blind_sign",
     "chain_calls",
+    "devices",
     "document",
     "ed25519_load",
     "ed25519_sign",

@@ -106,6 +106,23 @@ def document_calls() -> list[Call]:
     ]
 
 
+def devices_calls() -> list[Call]:
+    """Two GPUs: NVIDIA's part of the chain is one for both, and every key comes with what it verifies."""
+    curve, algorithm = ec.SECP384R1(), SHA384()
+    signature = ec.generate_private_key(curve).sign(b"", ec.ECDSA(algorithm))
+    der = functools.partial(encode_dss_signature, *decode_dss_signature(signature))
+    return [
+        fresh_ec_verify(2, curve, algorithm, 500, "NVIDIA device identity: provisioner and family by the one above"),
+        fresh_ec_verify(
+            1, curve, algorithm, 500, "NVIDIA device identity: a boot ROM by the provisioner, which is one"
+        ),
+        ec_verify(1, curve, algorithm, 500, "NVIDIA device identity: the other boot ROM"),
+        fresh_ec_verify(2, curve, algorithm, 500, "NVIDIA device identity: leaves by their boot ROMs"),
+        Call(2, "encode_dss_signature", "DSP0274 table 17: r || s", der),
+        fresh_ec_verify(2, curve, algorithm, 4100, "DSP0274 §10.11: request and response by the leaf"),
+    ]
+
+
 def ledger_calls(witnesses: int, path: int) -> list[Call]:
     """The log's signature, a cosignature of each witness that is known, the Merkle path (RFC 6962 §2.1)."""
     return [
@@ -132,6 +149,10 @@ def quote() -> Floor:
 
 def document() -> Floor:
     return Floor(*document_calls())
+
+
+def devices() -> Floor:
+    return Floor(*devices_calls())
 
 
 def ledger(witnesses: int, path: int) -> Floor:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from privproc.attestation import NO_REVOCATIONS, nitro, snp, tdx
+from privproc.attestation import NO_REVOCATIONS, nitro, nvidia, snp, tdx
 from privproc.ledger import Logged
 from privproc.ledger import verify as verify_log
 from tests.bench import floors
 from tests.bench.measure import Operation
 from tests.bench.parties import AT, LOG_SIZE, parties
 from tests.world import aws, intel
+from tests.world import nvidia as gpus
 from tests.world.amd import strict_policy
 from tests.world.binding import bound
 from tests.world.enclave import MEASUREMENT
@@ -28,6 +29,7 @@ def operations() -> Iterator[Operation]:
     yield new_chain()
     yield quote()
     yield document()
+    yield devices()
     yield ledger()
     yield learn()
 
@@ -112,6 +114,17 @@ def document() -> Operation:
         )
 
     return Operation("appraisal of a Nitro document", run, floors.document())
+
+
+def devices() -> Operation:
+    makers = gpus.FakeDevice(AT, "0001"), gpus.FakeDevice(AT, "0002")
+    session, policy, roots = gpus.session(), gpus.strict_policy(*makers), makers[0].roots
+    received = [(each.kind, each.evidence(session.device_nonce(index))) for index, each in enumerate(makers)]
+
+    def run(_: None) -> nvidia.FreshDevices:
+        return nvidia.appraise(received, binding=session, policy=policy, roots=roots, revocations=NO_REVOCATIONS, at=AT)
+
+    return Operation("appraisal of two GPUs", run, floors.devices(), 1.3)
 
 
 def _entry(digest: bytes) -> Logged:
