@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privproc.attestation import cmw
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
 from privproc.attestation.nitro import Document
@@ -63,6 +64,8 @@ WITNESS = "test-witness+26349ef0+BIQDFTUlktisMqJzWn8qhteWrRr4dLcQ9R37T+8LQyQF"
 TEXT_POLICY = f"log {KEY}\nwitness w {WITNESS}\nquorum w\n".encode()
 NOTE = HEAD.encode() + b"\n\xe2\x80\x94 log.example " + b"AAAAAAE=\n"
 
+CMW = cmw.encode_cbor(cmw.Collection({"a": cmw.Record("a/b", bytes(40)), 2: cmw.Tag(1, bytes(40))}, "1.2"))
+
 PARSERS: dict[str, tuple[Parser, bytes]] = {
     "report": (Report.decode, CHIP.report(measurement=snp.MEASUREMENT, report_data=snp.BINDING)),
     "certificate": (lambda data: Certificate.decode(data, "certificate"), CHIP.vcek),
@@ -87,6 +90,8 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "device evidence": (DeviceEvidence.decode, nvidia.EVIDENCE),
     "device report": (DeviceReport.decode, nvidia.REPORT),
     "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
+    "CMW": (cmw.decode, CMW),
+    "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
     "note": (Note.decode, NOTE),
     "checkpoint": (Checkpoint.decode, HEAD.encode()),
     "proof": (Proof.decode, Proof(3, (bytes(32),), NOTE, b"extra").encode()),
