@@ -172,7 +172,7 @@ def encode_cbor(value: Cmw) -> bytes:
 
 
 def encode_json(value: Cmw) -> bytes:
-    """The JSON of ``value``. Raises :class:`UsageError` for what only CBOR has: tags, and numbers as types or labels."""
+    """The JSON of ``value``. Raises :class:`UsageError` for what only CBOR has: tags, numbers as types or labels."""
     return json.dumps(_to_json(value, 0), separators=(",", ":")).encode()
 
 
