@@ -27,6 +27,8 @@ BOUNDS = {
     "report and chain, all new": 1.3,
     "appraisal of a TDX quote": 1.3,
     "appraisal of two GPUs": 1.3,
+    "entry of Rekor": 1.3,
+    "receipt of CCF": 1.3,
     "private request, all parties": 1.4,
     "live session's request, all parties": 1.35,
     "blind RSA-2048: sign, pycryptodome": 1 / 0.85,

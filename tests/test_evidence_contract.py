@@ -42,6 +42,7 @@ from privproc.ledger.plexi import SignedEpoch
 from tests import test_attestation as snp
 from tests import test_attestation_chain as chain
 from tests import test_attestation_idblock as idblock
+from tests import test_ledger_foreign as foreign
 from tests import test_nitro as nitro
 from tests import test_nvidia as nvidia
 from tests import test_tdx as tdx
@@ -92,6 +93,8 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
     "CMW": (cmw.decode, CMW),
     "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
+    "Rekor entry": (foreign.check, foreign.ANSWER),
+    "CCF receipt": (foreign.confirm, foreign.RECEIPT),
     "note": (Note.decode, NOTE),
     "checkpoint": (Checkpoint.decode, HEAD.encode()),
     "proof": (Proof.decode, Proof(3, (bytes(32),), NOTE, b"extra").encode()),

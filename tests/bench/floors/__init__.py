@@ -28,6 +28,8 @@ from tests.bench.floors.evidence import (
     ledger_calls,
     new_chain,
     quote,
+    receipt,
+    rekor,
     report_calls,
 )
 from tests.bench.floors.hpke import (
@@ -127,7 +129,9 @@ __all__ = [
     "raw_sign",
     "raw_sign_gmpy2",
     "raw_sign_openssl",
+    "receipt",
     "redemption",
+    "rekor",
     "report_calls",
     "request",
     "rsa_load",

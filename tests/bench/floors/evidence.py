@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
 
 from tests.bench.floors.kem import xwing_load
 from tests.bench.floors.primitives import Call, Floor, ed25519_verify, hashes, rsa_key, rsa_load, rsa_pss_verify
@@ -135,6 +140,25 @@ def ledger_calls(witnesses: int, path: int) -> list[Call]:
     ]
 
 
+def rekor_calls(path: int) -> list[Call]:
+    """One entry: its timestamp and checkpoint by the log, the artifact by its signer."""
+    return [
+        ec_verify(3, ec.SECP256R1(), SHA256(), 900, "Rekor: timestamp, checkpoint, artifact"),
+        hashes(1, "sha256", 700, "RFC 6962 §2.1: leaf"),
+        hashes(path, "sha256", 65, "RFC 6962 §2.1: nodes"),
+    ]
+
+
+def receipt_calls(path: int) -> list[Call]:
+    """One receipt: the node's certificate by the service, the root by the node."""
+    curve = ec.SECP384R1()
+    return [
+        replace(ec_verify(1, curve, SHA384(), 300, "CCF: the node's certificate by the service"), seen=False),
+        ec_verify(1, curve, SHA256(), 32, "CCF: the root by the node"),
+        hashes(2 + path, "sha256", 64, "CCF: leaf, commit evidence and nodes"),
+    ]
+
+
 def appraisal() -> Floor:
     return Floor(*report_calls())
 
@@ -153,6 +177,14 @@ def document() -> Floor:
 
 def devices() -> Floor:
     return Floor(*devices_calls())
+
+
+def rekor(path: int) -> Floor:
+    return Floor(*rekor_calls(path))
+
+
+def receipt(path: int) -> Floor:
+    return Floor(*receipt_calls(path))
 
 
 def ledger(witnesses: int, path: int) -> Floor:
