@@ -90,6 +90,7 @@ MALFORMED: dict[str, tuple[bytes, type[Exception], str]] = {
     "json-tunnel": (b'["#cmw-c2j-tunnel","AA"]', DecodeError, "media type"),
     "json-padding": (b'["application/ab","AA=="]', DecodeError, "base64url"),
     "json-standard": (b'["application/ab","+/+/"]', DecodeError, "base64url"),
+    "json-symbol": (b'["application/ab","A*"]', DecodeError, "base64url"),
     "json-canonical": (b'["application/ab","AB"]', DecodeError, "canonical"),
     "json-null-value": (b'["application/ab",null]', DecodeError, "base64url"),
     "json-ind-null": (b'["application/ab","AA",null]', DecodeError, "indicator"),

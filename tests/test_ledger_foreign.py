@@ -409,6 +409,12 @@ def test_ccf_malformed(receipt: bytes, error: type[Exception], reason: str) -> N
         confirm(receipt)
 
 
+def test_ccf_of_a_key_of_another_kind() -> None:
+    private = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    with pytest.raises(UnsupportedError, match="elliptic curve"):
+        confirm(CCF.receipt(CLAIMS, node=CCF.certificate("node", "service", public=private.public_key())))
+
+
 @pytest.mark.parametrize(
     "change",
     [{"claims_digest": bytes(32)}, {"claims_digest": b""}, {"claims_digest": None}, {"service": None}],

@@ -105,13 +105,13 @@ class FakeCcf:
     at: int
     curve: ec.EllipticCurve = field(default_factory=ec.SECP384R1)
 
-    def certificate(self, subject: str, issuer: str, *, signer: str = "", keyed: str = "") -> x509.Certificate:
+    def certificate(self, subject: str, issuer: str, *, signer: str = "", public: Any = None) -> x509.Certificate:
         start = datetime.fromtimestamp(self.at, UTC)
         name = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (subject, issuer)]
         builder = x509.CertificateBuilder(
             subject_name=name[0],
             issuer_name=name[1],
-            public_key=key(keyed or subject, self.curve).public_key(),
+            public_key=public or key(subject, self.curve).public_key(),
             serial_number=7,
             not_valid_before=start,
             not_valid_after=start + timedelta(days=1),
