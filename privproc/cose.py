@@ -47,6 +47,7 @@ __all__ = [
     "decode",
     "decode_foreign",
     "encode",
+    "read_head",
     "sign1",
 ]
 
@@ -84,8 +85,12 @@ _LEAST = (24, 1 << 8, 1 << 16, 1 << 32)  # the least argument that needs 1, 2, 4
 _CONSTANTS = (0xF4, 0xF5, 0xF6)  # false, true, null
 
 
-def _head(data: bytes, start: int, what: str) -> tuple[int, int, int]:
-    """Major type, argument and the offset behind the head of the item at ``start`` (RFC 8949 §3)."""
+def read_head(data: bytes, start: int, what: str) -> tuple[int, int, int]:
+    """Major type, argument and the offset behind the head of the item at ``start`` (RFC 8949 §3).
+
+    For readers of forms that the profile leaves out, such as tags. Raises :class:`DecodeError` for a head that is
+    truncated, longer than needed, or of indefinite length.
+    """
     if start >= len(data):
         raise DecodeError(what, "truncated", start)
     major, info = data[start] >> 5, data[start] & 0x1F
@@ -109,7 +114,7 @@ def _item(data: bytes, start: int, what: str, depth: int = 0, *, ordered: bool =
     """
     if start < len(data) and data[start] in _CONSTANTS:
         return start + 1
-    major, argument, end = _head(data, start, what)
+    major, argument, end = read_head(data, start, what)
     if major <= 1:
         return end
     if major >= 6:
@@ -152,7 +157,7 @@ def _unordered_entries(data: bytes, start: int, what: str, count: int, depth: in
 
 
 def _key(data: bytes, start: int, what: str) -> int:
-    major, argument, end = _head(data, start, what)
+    major, argument, end = read_head(data, start, what)
     if major == 3 and argument <= len(data) - end:
         return end + argument
     if major > 1:

@@ -7,20 +7,26 @@ from typing import NoReturn
 
 from privproc.errors import DecodeError
 
-__all__ = ["decode_object"]
+__all__ = ["decode", "decode_object"]
 
 
-def decode_object(data: bytes, what: str) -> dict[str, object]:
-    """The JSON object in ``data``, UTF-8; ``what`` names it in errors. The caller bounds the size.
+def decode(data: bytes, what: str) -> object:
+    """The JSON value in ``data``, UTF-8; ``what`` names it in errors. The caller bounds the size.
 
-    Raises :class:`DecodeError` for what isn't JSON or not an object, a member that occurs twice at any depth (which one
-    counts must not be any parser's choice), NaN and Infinity, and nesting or integers beyond what Python reads.
+    Raises :class:`DecodeError` for what isn't JSON, a member that occurs twice at any depth (which one counts must not
+    be any parser's choice), NaN and Infinity, and nesting or integers beyond what Python reads.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        value: object = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         why = "a member occurs twice" if isinstance(error, _RepeatedError) else "not JSON"
         raise DecodeError(what, why) from None
+    return value
+
+
+def decode_object(data: bytes, what: str) -> dict[str, object]:
+    """:func:`decode` for what must be an object; anything else is a :class:`DecodeError`."""
+    value = decode(data, what)
     if not isinstance(value, dict):
         raise DecodeError(what, "not an object")
     return value

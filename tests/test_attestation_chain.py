@@ -440,7 +440,7 @@ def test_from_kds() -> None:
         pem(e.ask, b""),
         pem(e.ask) + b"-----BEGIN CERTIFICATE-----",
     ):
-        with pytest.raises(DecodeError, match="not two certificates"):
+        with pytest.raises(DecodeError, match="not 2 certificates"):
             Endorsements.from_kds(e.vcek, text)
     with pytest.raises(DecodeError, match="not base64"):
         Endorsements.from_kds(e.vcek, pem(e.ask, e.ark).replace(b"M", b"*", 1))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from privproc.attestation import Level, PinnedMeasurement
 from privproc.attestation.case import appraise
-from privproc.attestation.claims import claims_binding
+from privproc.attestation.claims import EXTENSION, MAX_EXTENSION, claims_binding, decode_extension
 from privproc.errors import DecodeError, UnsupportedError, UntrustedError
 from tests.codec import check_contract
 from tests.world.cases import CHIP, MEASUREMENT, case
@@ -33,7 +33,15 @@ def test_real_certificates(shared: Path, name: str) -> None:
     certificates are not quite DER, and the quotes are of SGX."""
     lines = (shared / "attestation" / "ratls" / f"{name}.pem").read_text().splitlines()
     der = base64.b64decode("".join(line for line in lines if not line.startswith("-")))
-    evidence, signed = cbor2.loads(der[der.index(bytes.fromhex("d9ea60")) :]).value
+    tagged = der[der.index(bytes.fromhex("d9ea60")) :]
+    extension = tagged[: len(cbor2.dumps(cbor2.loads(tagged)))]
+    assert EXTENSION in der
+    evidence, signed = cbor2.loads(tagged).value
+    if isinstance(evidence, bytes):
+        assert decode_extension(extension) == (evidence, signed)
+    else:
+        with pytest.raises(DecodeError, match="tag"):
+            decode_extension(extension)
     start = der.index(bytes.fromhex("301006072a8648ce3d020106052b81040022036200")) - 2
     spki = der[start : start + 120]
     binding = claims_binding(signed, spki=spki)
@@ -88,3 +96,26 @@ def test_refused(signed: bytes, error: type[Exception], reason: str) -> None:
 @given(st.binary(max_size=100))
 def test_contract(data: bytes) -> None:
     check_contract(lambda signed: claims_binding(signed, spki=SPKI), data)
+
+
+def tagged(value: Any, tag: int = 60000) -> bytes:
+    return cbor2.dumps(cbor2.CBORTag(tag, value))
+
+
+def test_extension() -> None:
+    assert decode_extension(tagged([b"evidence", b"claims"])) == (b"evidence", b"claims")
+    for value in ([b"e"], [b"e", b"c", b"x"], b"e", [b"e", "c"], ["e", b"c"], [b"", b"c"], [b"e", b""]):
+        with pytest.raises(DecodeError):
+            decode_extension(tagged(value))
+    for data in (tagged([b"e", b"c"], 60001), cbor2.dumps([b"e", b"c"])):
+        with pytest.raises(UnsupportedError, match="60000"):
+            decode_extension(data)
+    for data in (tagged([b"e", b"c"]) + b"\0", tagged([b"e", b"c"])[:-1], b"", bytes(MAX_EXTENSION + 1)):
+        with pytest.raises(DecodeError):
+            decode_extension(data)
+
+
+@given(st.binary(max_size=40))
+def test_extension_contract(data: bytes) -> None:
+    check_contract(decode_extension, data)
+    check_contract(decode_extension, bytes.fromhex("d9ea6082") + data)

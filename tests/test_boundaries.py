@@ -250,6 +250,8 @@ def bound(name: str) -> Callable[[bytes], Any]:
     owner, _, last = name.rpartition(".")
     if name in NAMES and inspect.isclass(NAMES[name]):
         return NAMES[name].decode  # type: ignore[no-any-return]
+    if f"{name}.decode" in NAMES:  # a module's function
+        return NAMES[f"{name}.decode"]  # type: ignore[no-any-return]
     return getattr(NAMES[owner], last) if owner in NAMES else NAMES[name]  # type: ignore[no-any-return]
 
 

@@ -14,10 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privproc.attestation import cmw
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
 from privproc.attestation.nitro import Document
 from privproc.attestation.nitro import Policy as NitroPolicy
+from privproc.attestation.nvidia import Evidence as DeviceEvidence
+from privproc.attestation.nvidia import Policy as DevicesPolicy
+from privproc.attestation.nvidia import Report as DeviceReport
 from privproc.attestation.snp import STRICT_GUEST, STRICT_PLATFORM, Endorsements, Report, Rule, verify_id_block
 from privproc.attestation.snp import Policy as SnpPolicy
 from privproc.attestation.tdx import (
@@ -38,7 +42,9 @@ from privproc.ledger.plexi import SignedEpoch
 from tests import test_attestation as snp
 from tests import test_attestation_chain as chain
 from tests import test_attestation_idblock as idblock
+from tests import test_ledger_foreign as foreign
 from tests import test_nitro as nitro
+from tests import test_nvidia as nvidia
 from tests import test_tdx as tdx
 from tests import test_tdx_collateral as collateral
 from tests import test_tdx_format as tdx_format
@@ -58,6 +64,8 @@ KEY = "fake.log.origin/log+527eabb8+AddT9PtBhhNAsDYZ0V0euiRbXuvrLsw4L6vKARfipnmz
 WITNESS = "test-witness+26349ef0+BIQDFTUlktisMqJzWn8qhteWrRr4dLcQ9R37T+8LQyQF"
 TEXT_POLICY = f"log {KEY}\nwitness w {WITNESS}\nquorum w\n".encode()
 NOTE = HEAD.encode() + b"\n\xe2\x80\x94 log.example " + b"AAAAAAE=\n"
+
+CMW = cmw.encode_cbor(cmw.Collection({"a": cmw.Record("a/b", bytes(40)), 2: cmw.Tag(1, bytes(40))}, "1.2"))
 
 PARSERS: dict[str, tuple[Parser, bytes]] = {
     "report": (Report.decode, CHIP.report(measurement=snp.MEASUREMENT, report_data=snp.BINDING)),
@@ -80,6 +88,13 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "TDX policy": (TdxPolicy.decode, tdx.POLICY.encode()),
     "document": (Document.decode, nitro.EVIDENCE),
     "Nitro policy": (NitroPolicy.decode, nitro.POLICY.encode()),
+    "device evidence": (DeviceEvidence.decode, nvidia.EVIDENCE),
+    "device report": (DeviceReport.decode, nvidia.REPORT),
+    "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
+    "CMW": (cmw.decode, CMW),
+    "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
+    "Rekor entry": (foreign.check, foreign.ANSWER),
+    "CCF receipt": (foreign.confirm, foreign.RECEIPT),
     "note": (Note.decode, NOTE),
     "checkpoint": (Checkpoint.decode, HEAD.encode()),
     "proof": (Proof.decode, Proof(3, (bytes(32),), NOTE, b"extra").encode()),

@@ -9,7 +9,6 @@ What AMD has revoked among its authorities is :mod:`privproc.attestation.snp.rev
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from privproc.attestation.cache import Cache
 from privproc.attestation.certificate import MAX_CERTIFICATE, Certificate
 from privproc.attestation.der import OCTET_STRING, Element
+from privproc.attestation.pem import read_pem
 from privproc.attestation.snp.report import Product, SigningKey, Tcb
 from privproc.errors import DecodeError, UntrustedError, UsageError
 from privproc.trust import Earned, check_window
@@ -40,10 +40,6 @@ _BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 _KEY_USAGE = bytes.fromhex("551d0f")
 _CA_PATHLEN_0 = bytes.fromhex("30060101ff020100")
 _KEY_CERT_SIGN = (bytes.fromhex("03020104"), bytes.fromhex("03020204"))  # as AMD writes it, and as DER would
-
-_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
-_PEM_END = b"-----END CERTIFICATE-----"
-_MAX_PEM = 4 * MAX_CERTIFICATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +109,8 @@ class Endorsements:
 
         Raises :class:`DecodeError`.
         """
-        ask, ark = _pem_pair(cert_chain)
+        ask, ark = read_pem(cert_chain, 2)
         return cls(vcek, ask, ark)
-
-
-def _pem_pair(text: bytes) -> tuple[bytes, bytes]:
-    if len(text) > _MAX_PEM:
-        raise DecodeError("PEM", f"over {_MAX_PEM} bytes")
-    found = []
-    for block in text.split(_PEM_BEGIN)[1:]:
-        body, end, _ = block.partition(_PEM_END)
-        try:
-            found.append(binascii.a2b_base64(b"".join(body.split()), strict_mode=True) if end else b"")
-        except binascii.Error:
-            raise DecodeError("PEM", "not base64") from None
-    if len(found) != 2 or not all(found):
-        raise DecodeError("PEM", "not two certificates")
-    return found[0], found[1]
 
 
 @dataclass(frozen=True, slots=True, init=False)

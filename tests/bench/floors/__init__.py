@@ -21,12 +21,15 @@ from __future__ import annotations
 from tests.bench.floors.evidence import (
     appraisal,
     chain_calls,
+    devices,
     document,
     learn,
     ledger,
     ledger_calls,
     new_chain,
     quote,
+    receipt,
+    rekor,
     report_calls,
 )
 from tests.bench.floors.hpke import (
@@ -98,6 +101,7 @@ __all__ = [
     "blind",
     "blind_sign",
     "chain_calls",
+    "devices",
     "document",
     "ed25519_load",
     "ed25519_sign",
@@ -125,7 +129,9 @@ __all__ = [
     "raw_sign",
     "raw_sign_gmpy2",
     "raw_sign_openssl",
+    "receipt",
     "redemption",
+    "rekor",
     "report_calls",
     "request",
     "rsa_load",

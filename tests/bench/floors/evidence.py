@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
 
 from tests.bench.floors.kem import xwing_load
 from tests.bench.floors.primitives import Call, Floor, ed25519_verify, hashes, rsa_key, rsa_load, rsa_pss_verify
@@ -106,6 +111,23 @@ def document_calls() -> list[Call]:
     ]
 
 
+def devices_calls() -> list[Call]:
+    """Two GPUs: NVIDIA's part of the chain is one for both, and every key comes with what it verifies."""
+    curve, algorithm = ec.SECP384R1(), SHA384()
+    signature = ec.generate_private_key(curve).sign(b"", ec.ECDSA(algorithm))
+    der = functools.partial(encode_dss_signature, *decode_dss_signature(signature))
+    return [
+        fresh_ec_verify(2, curve, algorithm, 500, "NVIDIA device identity: provisioner and family by the one above"),
+        fresh_ec_verify(
+            1, curve, algorithm, 500, "NVIDIA device identity: a boot ROM by the provisioner, which is one"
+        ),
+        ec_verify(1, curve, algorithm, 500, "NVIDIA device identity: the other boot ROM"),
+        fresh_ec_verify(2, curve, algorithm, 500, "NVIDIA device identity: leaves by their boot ROMs"),
+        Call(2, "encode_dss_signature", "DSP0274 table 17: r || s", der),
+        fresh_ec_verify(2, curve, algorithm, 4100, "DSP0274 §10.11: request and response by the leaf"),
+    ]
+
+
 def ledger_calls(witnesses: int, path: int) -> list[Call]:
     """The log's signature, a cosignature of each witness that is known, the Merkle path (RFC 6962 §2.1)."""
     return [
@@ -115,6 +137,25 @@ def ledger_calls(witnesses: int, path: int) -> list[Call]:
         ),
         hashes(1, "sha256", 180, "RFC 6962 §2.1: leaf"),
         hashes(path, "sha256", 65, "RFC 6962 §2.1: nodes"),
+    ]
+
+
+def rekor_calls(path: int) -> list[Call]:
+    """One entry: its timestamp and checkpoint by the log, the artifact by its signer."""
+    return [
+        ec_verify(3, ec.SECP256R1(), SHA256(), 900, "Rekor: timestamp, checkpoint, artifact"),
+        hashes(1, "sha256", 700, "RFC 6962 §2.1: leaf"),
+        hashes(path, "sha256", 65, "RFC 6962 §2.1: nodes"),
+    ]
+
+
+def receipt_calls(path: int) -> list[Call]:
+    """One receipt: the node's certificate by the service, the root by the node."""
+    curve = ec.SECP384R1()
+    return [
+        replace(ec_verify(1, curve, SHA384(), 300, "CCF: the node's certificate by the service"), seen=False),
+        ec_verify(1, curve, SHA256(), 32, "CCF: the root by the node"),
+        hashes(2 + path, "sha256", 64, "CCF: leaf, commit evidence and nodes"),
     ]
 
 
@@ -132,6 +173,18 @@ def quote() -> Floor:
 
 def document() -> Floor:
     return Floor(*document_calls())
+
+
+def devices() -> Floor:
+    return Floor(*devices_calls())
+
+
+def rekor(path: int) -> Floor:
+    return Floor(*rekor_calls(path))
+
+
+def receipt(path: int) -> Floor:
+    return Floor(*receipt_calls(path))
 
 
 def ledger(witnesses: int, path: int) -> Floor:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
-from privproc.attestation import NO_REVOCATIONS, nitro, snp, tdx
-from privproc.ledger import Logged
+from privproc.attestation import NO_REVOCATIONS, nitro, nvidia, snp, tdx
+from privproc.ledger import Logged, ccf, rekor
 from privproc.ledger import verify as verify_log
 from tests.bench import floors
 from tests.bench.measure import Operation
 from tests.bench.parties import AT, LOG_SIZE, parties
-from tests.world import aws, intel
+from tests.world import aws, foreign, intel
+from tests.world import nvidia as gpus
 from tests.world.amd import strict_policy
 from tests.world.binding import bound
 from tests.world.enclave import MEASUREMENT
@@ -28,8 +30,11 @@ def operations() -> Iterator[Operation]:
     yield new_chain()
     yield quote()
     yield document()
+    yield devices()
     yield ledger()
     yield learn()
+    yield rekor_entry()
+    yield ccf_receipt()
 
 
 def appraisal() -> Operation:
@@ -112,6 +117,40 @@ def document() -> Operation:
         )
 
     return Operation("appraisal of a Nitro document", run, floors.document())
+
+
+def devices() -> Operation:
+    makers = gpus.FakeDevice(AT, "0001"), gpus.FakeDevice(AT, "0002")
+    session, policy, roots = gpus.session(), gpus.strict_policy(*makers), makers[0].roots
+    received = [(each.kind, each.evidence(session.device_nonce(index))) for index, each in enumerate(makers)]
+
+    def run(_: None) -> nvidia.FreshDevices:
+        return nvidia.appraise(received, binding=session, policy=policy, roots=roots, revocations=NO_REVOCATIONS, at=AT)
+
+    return Operation("appraisal of two GPUs", run, floors.devices(), 1.3)
+
+
+def rekor_entry() -> Operation:
+    maker = foreign.FakeRekor(AT)
+    artifact = b"an artifact"
+    answer, log, signer = maker.answer(maker.body(artifact)), maker.log, foreign.key("releases").public_key()
+    digest = hashlib.sha256(artifact).digest()
+
+    def run(_: None) -> rekor.Entry:
+        return rekor.verify(answer, log=log, digest=digest, signer=signer, at=AT)
+
+    return Operation("entry of Rekor", run, floors.rekor(1), 1.3)
+
+
+def ccf_receipt() -> Operation:
+    maker = foreign.FakeCcf(AT)
+    claims = hashlib.sha256(b"claims").digest()
+    receipt, service = maker.receipt(claims), maker.service
+
+    def run(_: None) -> ccf.Committed:
+        return ccf.verify(receipt, service=service, claims_digest=claims)
+
+    return Operation("receipt of CCF", run, floors.receipt(2), 1.3)
 
 
 def _entry(digest: bytes) -> Logged:
