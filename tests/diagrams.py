@@ -13,6 +13,7 @@ from pathlib import Path
 
 from privproc import hpke, ohttp, ratls, session, tokens
 from privproc.attestation import snp
+from privproc.attestation.case import appraise
 from privproc.blindrsa import PrivateKey as RsaKey
 from privproc.http import Request, Response
 from privproc.keyconfig import GatewayKey, KeyConfigs, KeyRing, select
@@ -236,6 +237,21 @@ def attested_tls_figure() -> str:
     return sequence(("device", "enclave", "hardware"), rows, title="TLS bound to hardware evidence")
 
 
+def appraisal_figure() -> str:
+    case = cases.case("sev-snp")
+    found = appraise(case)
+    lines = [", ".join(found.checks[start : start + 4]) for start in range(0, len(found.checks), 4)]
+    rows = [
+        Arrow("hardware", "verifier", "evidence", len(case.evidence)),
+        Arrow("vendor", "verifier", "certificates", len(case.endorsements)),
+        Arrow("ledger", "verifier", "proof of the program", len(case.log.proof)),
+        Deed("verifier", "expected: policy, binding, role, roots, log"),
+        *(Deed("verifier", line) for line in lines),
+        Deed("verifier", f"good for {found.not_after - case.at:,} seconds"),
+    ]
+    return sequence(("hardware", "vendor", "ledger", "verifier"), rows, title="An appraisal, and its checks in order")
+
+
 def session_figure() -> str:
     world = World(AT)
     directory = world.learn()
@@ -283,6 +299,7 @@ DRAWN: dict[str, Callable[[], str]] = {
     "guide-ledger.svg": ledger_figure,
     "guide-attested-tls.svg": attested_tls_figure,
     "guide-session.svg": session_figure,
+    "guide-appraisal.svg": appraisal_figure,
 }
 
 
