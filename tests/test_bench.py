@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -12,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import floors, measure, peers, plot, rivals
+from tests.bench import floors, measure, page, peers, plot, rivals
 from tests.bench.operations import operations, streams
 from tests.bench.parties import ANSWER, parties
 from tests.interop.peers import OHTTP_RS
@@ -216,3 +217,17 @@ def test_the_plot():
     assert max(float(rect.get("width", "0")) for rect in bars) <= plot.BARS
     nothing = plot.plot([], [], [peers.Comparison("n", OHTTP_RS, 1.0, 1.0, "absent")])
     assert nothing.count("<rect") == 1
+
+
+def test_the_page_has_a_block_for_each_section():
+    text = page.PAGE.read_text(encoding="utf-8")
+    for section, (pattern, *_) in page.SECTIONS.items():
+        found = page.replaced(text, section, "what was printed")
+        assert found.count("\nwhat was printed\n") == 1
+        assert page.replaced(found, section, "again").count("what was printed") == 0
+        assert (page.DOCS / "figures" / f"bench-{section}.svg").exists()
+        assert any(re.search(pattern, name) for name in [*OPERATIONS, *STREAMS, "OHTTP exchange, beside peers"])
+    for name in [*OPERATIONS, *STREAMS]:
+        assert sum(bool(re.search(pattern, name)) for pattern, *_ in page.SECTIONS.values()) == 1, name
+    with pytest.raises(ValueError, match="0 blocks"):
+        page.replaced(text, "nothing", "")
