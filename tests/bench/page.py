@@ -33,7 +33,7 @@ def run(pattern: str, *options: str, figure: Path) -> str:
 
 def replaced(page: str, section: str, printed: str) -> str:
     """``page`` with ``printed`` in the block after the section's figure."""
-    pattern = re.compile(rf"(\(figures/bench-{section}\.svg\)\n```\n\n```text\n).*?(\n```\n)", re.DOTALL)
+    pattern = re.compile(rf"(\(figures/bench-{section}\.svg\)\n\n```text\n).*?(\n```\n)", re.DOTALL)
     found, count = pattern.subn(lambda match: match[1] + printed + match[2], page)
     if count != 1:
         raise ValueError(f"the page has {count} blocks for {section}")
