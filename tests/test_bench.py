@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import floors, measure, peers, rivals
+from tests.bench import floors, measure, page, peers, plot, rivals
 from tests.bench.operations import operations, streams
 from tests.bench.parties import ANSWER, parties
 from tests.interop.peers import OHTTP_RS
@@ -195,3 +197,42 @@ def test_comparisons_with_peers():
             made = calls(operation)
             assert not {call for call, times in operation.floor.counts().items() if made[call] < times}
     assert list(peers.comparisons("no such name", seconds=0)) == []
+
+
+def test_the_plot():
+    """Every measured thing with a floor has its bar; what can't be had has none; bounds that are missed stand out."""
+    names = ("HPKE set-up and seal, X25519", "BHTTP request: encode")
+    results = [measure.measure(OPERATIONS[name], seconds=0) for name in names]
+    missed = measure.measure(replace(OPERATIONS[names[0]], name="a < b", bound=1e-9), seconds=0)
+    flowing = [measure.measure_stream(STREAMS["chunked sealer"], 32 * STREAMS["chunked sealer"].piece)]
+    compared = [
+        peers.Comparison("OHTTP exchange, X, beside peers", OHTTP_RS, 300.0, 200.0, there)
+        for there in (100.0, "absent")
+    ]
+    drawn = plot.plot([*results, missed], flowing, compared)
+    root = ET.fromstring(drawn)  # noqa: S314 - our own
+    bars = [rect for rect in root.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx")]
+    assert len(bars) == 2 + 1 + 3
+    assert [rect.get("class") for rect in bars][1] == "worse"
+    assert "a &lt; b" in drawn
+    assert names[1] not in drawn
+    assert "absent" not in drawn
+    lengths = [float(rect.get("width", "0")) for rect in bars[3:]]
+    assert lengths == pytest.approx([plot.BARS * share for share in (2 / 3, 1, 1 / 3)], rel=1e-2)
+    assert max(float(rect.get("width", "0")) for rect in bars) <= plot.BARS
+    nothing = plot.plot([], [], [peers.Comparison("n", OHTTP_RS, 1.0, 1.0, "absent")])
+    assert nothing.count("<rect") == 1
+
+
+def test_the_page_has_a_block_for_each_section():
+    text = page.PAGE.read_text(encoding="utf-8")
+    for section, (pattern, *_) in page.SECTIONS.items():
+        found = page.replaced(text, section, "what was printed")
+        assert found.count("\nwhat was printed\n") == 1
+        assert page.replaced(found, section, "again").count("what was printed") == 0
+        assert (page.DOCS / "figures" / f"bench-{section}.svg").exists()
+        assert any(re.search(pattern, name) for name in [*OPERATIONS, *STREAMS, "OHTTP exchange, beside peers"])
+    for name in [*OPERATIONS, *STREAMS]:
+        assert sum(bool(re.search(pattern, name)) for pattern, *_ in page.SECTIONS.values()) == 1, name
+    with pytest.raises(ValueError, match="0 blocks"):
+        page.replaced(text, "nothing", "")

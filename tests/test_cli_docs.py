@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import io
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from privproc.attestation.policyfile import to_toml
 from privproc.cli.main import main
+from tests.world import cases
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "cli.md").read_text()
@@ -27,7 +30,7 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
 
 def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """``[echo TEXT |] privproc ARGUMENTS``."""
-    words = shlex.split(command)
+    words = shlex.split(os.path.expandvars(command))
     if words[0] == "echo":
         text = words[1].encode() + b"\n"
         assert words[2] == "|"
@@ -42,6 +45,14 @@ def test_examples(
     block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "vectors").symlink_to(ROOT / "vectors")
+    evidence = cases.parts("sev-snp")
+    (tmp_path / "report.bin").write_bytes(evidence["evidence"])
+    (tmp_path / "endorsements.bin").write_bytes(evidence["endorsements"])
+    (tmp_path / "policy.toml").write_text(to_toml(evidence["policy"]))
+    ((digest, product),) = cases.AMD.roots.pins
+    monkeypatch.setenv("ROOT", f"{product.value}={digest.hex()}")
+    monkeypatch.setenv("MEASUREMENT", evidence["measurement"].hex())
+    monkeypatch.setenv("DATA", cases.DATA.hex())
     monkeypatch.chdir(tmp_path)
     status = 0
     for command, expected in commands(block):
@@ -57,5 +68,5 @@ def test_examples(
 
 def test_statuses_and_commands_are_all_described() -> None:
     assert BLOCKS
-    assert re.findall(r"^## (\w+)$", PAGE, re.MULTILINE) == ["inspect", "keys", "vectors"]
+    assert re.findall(r"^## ([\w ]+)$", PAGE, re.MULTILINE) == ["inspect", "appraise and policy", "keys", "vectors"]
     assert re.findall(r"^\| ([0-9]) \|", PAGE, re.MULTILINE) == ["0", "1", "2"]

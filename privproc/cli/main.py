@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from privproc.cli import keys, vectors
+from privproc.cli import appraise, keys, vectors
 from privproc.cli.inspect import command as inspect
 from privproc.errors import PeerError, UsageError
 
@@ -22,8 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Exit status: 0 fine, 1 the input isn't as it should be, 2 a mistake in the call. See docs/cli.md.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (inspect, keys, vectors):
+    for module in (inspect, appraise, keys, vectors):
         module.add_to(commands)
+    appraise.add_draft_to(commands)
     chosen = parser.parse_args(arguments)
     try:
         status: int = chosen.run(chosen)

@@ -1,18 +1,22 @@
 """Speed and memory against the bare primitives.
 
-    python -m tests.bench [-k TEXT] [--seconds S] [--no-calls] [--no-peers]
+    python -m tests.bench [-k PATTERN] [--seconds S] [--no-calls] [--no-peers] [--plot FILE]
 
 Prints a line an operation: time, floor, ratio (median of three runs, and each run), bound and verdict; then streams;
-then the peers in other languages; then what each floor calls. Ends with status 1 if a bound is missed.
+then the peers in other languages; then what each floor calls. ``--plot`` draws it, too. Ends with status 1 if a bound
+is missed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 from OpenSSL import SSL
 
@@ -20,6 +24,7 @@ from tests.bench import rivals
 from tests.bench.measure import Operation, Result, StreamResult, measure, measure_stream
 from tests.bench.operations import operations, streams
 from tests.bench.peers import comparisons
+from tests.bench.plot import plot
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
@@ -76,20 +81,30 @@ def calls(chosen: Iterable[Operation]) -> Iterator[str]:
             yield from operation.floor.listing()
 
 
+def machine() -> str:
+    """The processor, as Linux names it, and how busy it was when the run began."""
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text(encoding="utf-8").splitlines() if found.exists() else []
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return f"{model}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the beginning"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("-k", default="", metavar="TEXT", help="only what has TEXT in its name")
+    parser.add_argument("-k", default="", metavar="PATTERN", help="only names with this regular expression in them")
     parser.add_argument("--seconds", type=float, default=0.45, help="CPU time of each of the three runs")
     parser.add_argument("--no-calls", action="store_true", help="without the floors' lists of calls")
     parser.add_argument("--no-peers", action="store_true", help="without the libraries of other languages")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw what was measured, as SVG")
     arguments = parser.parse_args()
 
     libraries = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "pyOpenSSL", "pycryptodome"))
-    print(f"Python {platform.python_version()}, {libraries}, {SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()}\n")
+    print(f"Python {platform.python_version()}, {libraries}, {SSL.SSLeay_version(SSL.SSLEAY_VERSION).decode()}")
+    print(f"{machine()}\n")
     # Streams come first: later on, something else may have raised the process's largest resident size.
-    flowing = [measure_stream(one, one.size) for one in streams() if arguments.k in one.name]
+    flowing = [measure_stream(one, one.size) for one in streams() if re.search(arguments.k, one.name)]
     with rivals.circl() as driver:
-        chosen = [one for one in (*operations(), *rivals.operations(driver)) if arguments.k in one.name]
+        chosen = [one for one in (*operations(), *rivals.operations(driver)) if re.search(arguments.k, one.name)]
         results = [measure(one, seconds=arguments.seconds) for one in chosen]
     if results:
         head = ["1 KiB messages", "us", "floor us", "ratio", "bound", "", "runs", "peak KiB", "floor KiB"]
@@ -113,6 +128,8 @@ def main() -> int:
         head = ["beside peers, both ends", "peer", "us here", "floor us", "us there", "there / here"]
         print("\n" + "\n".join(table(head, [one.row for one in compared])))
         print("A peer below the floor has faster primitives than the crypto library has.")
+    if arguments.plot is not None:
+        arguments.plot.write_text(plot(results, flowing, compared), encoding="utf-8")
     if not arguments.no_calls:
         print("\n".join(calls(chosen)))
     return int(any(result.verdict in {"MISSED", "GROWS"} for result in (*results, *flowing)))
