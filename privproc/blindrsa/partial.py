@@ -163,7 +163,7 @@ def blind(variant: Variant, key: PublicKey, info: bytes, prepared: bytes) -> tup
     ``variant`` stands for its namesake among the RSAPBSSA variants (§6). Raises as :func:`privproc.blindrsa.blind`.
     """
     derived = key.derive(info)
-    factor = blinding.BLINDING.factor(derived)
+    factor = blinding.in_use().factor(derived)
     return protocol._derand_blind(variant, derived, _message(info, prepared), os.urandom(variant.salt_size), factor)
 
 

@@ -14,7 +14,7 @@ def run(case: Case) -> None:
     operation = OPERATIONS[case["operation"]]
     for arithmetic in BLINDINGS:
         refused = raises(case.expect) if case.expect else nullcontext()
-        with mock.patch.object(blinding, "BLINDING", arithmetic), refused as caught:
+        with mock.patch.object(blinding, "in_use", lambda arithmetic=arithmetic: arithmetic), refused as caught:
             operation(case)
         assert case.expect is None or type(caught.value) is case.expect
 
