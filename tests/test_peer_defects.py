@@ -109,9 +109,9 @@ def _ghsa_cg26_4c6j_2x8h() -> None:
             ended.receive_data(sender.send(bytes(16384)) + sender.finish(bytes(16384)))
             assert ended.receive_end()[-1] == MessageEnd()
             sender, failed = streams()
-            failed.receive_data(sender.send(bytes(16384))[:-1])
+            sealed = sender.send(bytes(16384))
             with pytest.raises(OpenError):
-                failed.receive_data(bytes(16384))
+                failed.receive_data(sealed[:-1] + bytes((sealed[-1] ^ 1,)))
             kept.extend((ended, failed))
 
     assert grown(leave) < 40 * 4096

@@ -16,8 +16,8 @@ PAGE = DOCS / "benchmarks.md"
 SECTIONS = {
     "requests": ("^(private|live|ratls handshake|OHTTP|HPKE|BHTTP)", "--no-peers"),
     "streams": ("^(chunked|responsekey|pipe|ratls channel)", "--no-peers"),
-    "evidence": ("^(appraisal|report|ledger|package)", "--no-peers"),
-    "tokens": ("^(blind|VOPRF|token|wallet)", "--no-peers"),
+    "evidence": ("^(appraisal|report|ledger|package|entry|receipt)", "--no-peers"),
+    "tokens": ("^(blind|VOPRF|token|wallet|ARC)", "--no-peers"),
     "peers": ("beside peers$",),
 }
 
