@@ -1,4 +1,4 @@
-"""The pieces of a chunked request to a gateway, and why it refuses them, at the first that shows it."""
+"""Pieces of a chunked request to a gateway, and why it refuses the last one, or (``end``) that nothing follows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from privproc.vectors.case import Case, raises
 
 
 def run(case: Case) -> None:
-    upload, at = Upload(gateway(case)), case["at"]
+    upload, at, end = Upload(gateway(case)), case["at"], case["end"]
     *accepted, refused = [bytes.fromhex(piece) for piece in case["pieces"]]
     for piece in accepted:
         for event in upload.receive_data(piece, at=at):
@@ -18,5 +18,6 @@ def run(case: Case) -> None:
     assert case.expect is not None
     with raises(case.expect) as raised:
         upload.receive_data(refused, at=at)
-        upload.receive_end(at=at)
+        if end:
+            upload.receive_end(at=at)
     assert type(raised.value) is case.expect
