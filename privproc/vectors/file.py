@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any, Final
 
-from privproc.errors import DecodeError, UnsupportedError
+from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.vectors import _kinds
 from privproc.vectors.case import Case
 
@@ -49,8 +49,10 @@ def load(data: bytes, name: str) -> dict[str, Any]:
 def run(kind: str, data: Mapping[str, Any]) -> None:
     """Run one case of a file of ``kind``. Raises what is wrong: :class:`AssertionError`, or another exception.
 
-    Raises :class:`UnsupportedError` for a kind that isn't known here.
+    Raises :class:`UnsupportedError` for a kind that isn't known here, and :class:`UsageError` under ``python -O``.
     """
+    if not __debug__:
+        raise UsageError("cases are checked with assert, which python -O leaves out")
     if kind not in KINDS:
         raise UnsupportedError(f"vector file of kind {kind!r}")
     case = Case(data)
