@@ -107,15 +107,18 @@ class PendingSignature(Step[_Blinded]):
     def finish(self, blind_signature: bytes) -> bytes:
         """Finalize (RFC 9474 §4.4): the unblinded signature, ``key.size`` bytes, verified.
 
-        Raises :class:`DecodeError` when ``blind_signature`` isn't ``key.size`` bytes of a number below the modulus, and
-        :class:`SignatureError` when it doesn't sign the blinded message. The inverse is wiped either way.
+        Raises :class:`DecodeError` when ``blind_signature`` isn't ``key.size`` bytes, and :class:`SignatureError` when it
+        doesn't sign the blinded message, a number not below the modulus included. The inverse is wiped either way.
         """
         state = self._take()
         key = state.key
         try:
-            if not key._in_range(blind_signature):
+            if len(blind_signature) != key.size:
                 # req: rfc9474/4.4 size-check
-                raise DecodeError("blind signature", f"not {key.size} bytes of a number below the modulus")
+                raise DecodeError("blind signature", f"{key.size} bytes wanted, {len(blind_signature)} there")
+            if not key._in_range(blind_signature):
+                # No other error than below: of what another key signs, a part is out of range.
+                raise SignatureError("blind RSA: signature")
             signature = blinding.in_use().unblind(key, blind_signature, state.inverse.expose())
         finally:
             # req: privproc1/11 step-secrets-are-wiped
