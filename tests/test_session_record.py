@@ -113,7 +113,7 @@ FORGED = {
     "outer": replace(RECORD, parts=(RECORD.parts[0], bytes(48), RECORD.parts[2])),
     "nonce": replace(RECORD, parts=other_open(nonce=bytes(32))),
     "exporter": replace(RECORD, exporter=bytes(32)),
-    "leaf": replace(RECORD, leaf=RECORD.leaf[:-1] + b"\0"),
+    "leaf": replace(RECORD, leaf=RECORD.leaf[:-1] + bytes([RECORD.leaf[-1] ^ 1])),
     "no leaf": replace(RECORD, leaf=b""),
     "announcement": replace(RECORD, announcement=b"another"),
     "sequence": replace(RECORD, sequence=1, parts=(bytes(48), bytes(32))),

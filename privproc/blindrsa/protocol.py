@@ -107,8 +107,8 @@ class PendingSignature(Step[_Blinded]):
     def finish(self, blind_signature: bytes) -> bytes:
         """Finalize (RFC 9474 §4.4): the unblinded signature, ``key.size`` bytes, verified.
 
-        Raises :class:`DecodeError` when ``blind_signature`` isn't ``key.size`` bytes, and :class:`SignatureError` when it
-        doesn't sign the blinded message, a number not below the modulus included. The inverse is wiped either way.
+        Raises :class:`DecodeError` when ``blind_signature`` isn't ``key.size`` bytes, and :class:`SignatureError` when
+        it doesn't sign the blinded message, a number not below the modulus included. The inverse is wiped either way.
         """
         state = self._take()
         key = state.key

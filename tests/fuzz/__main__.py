@@ -1,6 +1,6 @@
 """Fuzz with atheris, a coverage-guided fuzzer.
 
-    python -m tests.fuzz [-k TEXT] [--seconds S] [--together]
+    python -m tests.fuzz [-k TEXT] [--seconds S] [--seed N] [--together]
 
 Each target in a process of its own for S seconds, seeded from ``vectors/``; with ``--together`` all in one process, in
 which the first byte of an input says whose it is. Prints executions, speed and coverage of each; ends with status 1 on
@@ -22,10 +22,10 @@ TIMEOUT = 10  # seconds for one input
 LONGEST = 1 << 14
 
 
-def run(label: str, words: list[str], seconds: int) -> bool:
+def run(label: str, words: list[str], seconds: int, seed: int) -> bool:
     """One child process; whether it found nothing."""
     began = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "--child", *words, "--seconds", str(seconds)],
+        [sys.executable, "-m", "tests.fuzz", "--child", *words, "--seconds", str(seconds), "--seed", str(seed)],
         capture_output=True,
         text=True,
         errors="replace",
@@ -41,7 +41,7 @@ def run(label: str, words: list[str], seconds: int) -> bool:
     return True
 
 
-def child(text: str, seconds: int, *, together: bool) -> None:
+def child(text: str, seconds: int, seed: int, *, together: bool) -> None:
     """Runs the fuzzer, which ends the process."""
     import atheris
 
@@ -68,7 +68,7 @@ def child(text: str, seconds: int, *, together: bool) -> None:
         for number, data in enumerate(inputs(chosen, module.seeds, together=together)):
             (Path(corpus) / str(number)).write_bytes(data)
         limits = [f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY}", f"-timeout={TIMEOUT}", f"-max_len={LONGEST}"]
-        atheris.Setup([sys.argv[0], *limits, corpus], one)
+        atheris.Setup([sys.argv[0], *limits, f"-seed={seed}", corpus], one)
         atheris.Fuzz()
 
 
@@ -84,19 +84,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("-k", default="", metavar="TEXT", help="only targets with TEXT in their name")
     parser.add_argument("--seconds", type=int, default=60, help="for each process")
+    parser.add_argument("--seed", type=int, default=0, help="of the fuzzer's choices; 0: another one each time")
     parser.add_argument("--together", action="store_true", help="all targets in one process")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments.k, arguments.seconds, together=arguments.together)
+        child(arguments.k, arguments.seconds, arguments.seed, together=arguments.together)
     if arguments.together:
-        return int(not run("all targets", ["--together", "-k", arguments.k], arguments.seconds))
+        return int(not run("all targets", ["--together", "-k", arguments.k], arguments.seconds, arguments.seed))
     from tests.fuzz.targets import targets
 
     findings = 0
     for name in targets():
         if arguments.k in name:
-            findings += not run(name, ["-k", name], arguments.seconds)
+            findings += not run(name, ["-k", name], arguments.seconds, arguments.seed)
     return int(findings > 0)
 
 
