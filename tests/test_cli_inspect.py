@@ -65,6 +65,7 @@ def found() -> Iterator[tuple[str, bytes]]:
     for case in cases("checkpoint") + cases("checkpoint_mldsa"):
         yield "note", case["note"].encode()
     yield from (("log-proof", case["proof"].encode()) for case in cases("ledger"))
+    yield from (("oak-endorsement", case["endorsement"].encode()) for case in cases("oak"))
     yield from (("signers", unhex(case["data"])) for case in cases("signers"))
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))

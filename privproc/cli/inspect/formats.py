@@ -21,6 +21,7 @@ from privproc.keypackage.package import TYPE, Package
 from privproc.keypackage.signers import Signers
 from privproc.ledger import Entry, Proof
 from privproc.ledger.checkpoint import Note
+from privproc.ledger.oak import Statement
 from privproc.responsekey import Announcement
 from privproc.session.directory import Contents, Published
 from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
@@ -114,6 +115,8 @@ FORMATS: Final[Sequence[Format]] = (
            ledger.checkpoint),
     Format("verifier-key", "verifier key of notes", "C2SP signed-note", _MARK, ledger.check_key, ledger.key),
     Format("log-entry", "log entry", f"{_OWN} §7.4", _MARK, Entry.decode, ledger.entry),
+    Format("oak-endorsement", "Oak's endorsement of a binary", "project-oak/oak docs/tr", _MARK, Statement.decode,
+           ledger.oak_endorsement),
     Format("open", "Open", f"{_OWN} §4.3", _FORM, Open.decode, messages.open_),
     Format("forward", "Forward", f"{_OWN} §4.4", _FORM, lambda data: Open.decode(Forward.decode(data).open),
            messages.forward),
