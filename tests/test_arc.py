@@ -207,3 +207,20 @@ def test_proofs_of_the_identity() -> None:
         sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)
     with pytest.raises(DecodeError):
         sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof + bytes(32))
+
+
+def test_proofs_in_which_everything_cancels_out() -> None:
+    """Whoever makes a relation's element another one's equal decides what is left of a sum."""
+    suite = sigma.P256
+    relation = sigma.Relation(suite)
+    x, y = relation.allocate(2)
+    three = suite.multiply(Integer(3), suite.generator)
+    first, same, g = relation.add(three, suite.multiply(Integer(3), suite.generator), suite.generator)
+    relation.equate(first, (x, same))
+    relation.equate(first, (x, first), (y, g))
+    proof = b"".join(value.to_bytes(32, "big") for value in (2, 2, 1))
+    with pytest.raises(SignatureError):
+        sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)
+    relation.equations.pop(0)  # of the other, the generator is left
+    with pytest.raises(SignatureError):
+        sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)

@@ -50,11 +50,15 @@ class Suite:
 
     def decode_scalar(self, data: bytes, what: str) -> Integer:
         """Raises :class:`DecodeError` unless ``data`` is 32 bytes of a number below the order, and not zero."""
-        return Integer.from_bytes(self.group.scalars.decode(data, what), self.byteorder)
+        return self.number(self.group.scalars.decode(data, what))
+
+    def number(self, encoded: bytes) -> Integer:
+        """The scalar that 32 bytes stand for, which are known to be one's."""
+        return Integer.from_bytes(encoded, self.byteorder)
 
     def random_scalar(self) -> Integer:
         """Uniform, and not zero."""
-        return Integer.from_bytes(self.group.scalars.random(), self.byteorder)
+        return self.number(self.group.scalars.random())
 
     def multiply(self, scalar: Integer, element: Any) -> Any:
         """``scalar * element``, in constant time; not for zero."""
@@ -221,4 +225,6 @@ def _combined(suite: Suite, terms: Iterable[tuple[Integer, Any]]) -> Any:
         else:
             scalars.append(suite.encode_scalar(scalar))
             elements.append(element)
+    if base is None and not scalars:
+        raise DecodeError("proof", "a commitment is the identity")
     return suite.group.combine(scalars, elements, base=base)
