@@ -510,6 +510,8 @@ class TestChunked:
         return encapsulate_stream(self.HEAD, selection(), RELAY, at=AT)
 
     @pytest.mark.parametrize("step", [1, 50, 100000])
+    # req: chunked08/3 incremental
+    # req: chunked08/3 response-of-the-same-mode
     def test_there_and_back(self, step):
         posted, body, receiver = self.begin()
         assert posted == Request("POST", "https", "relay.example", "/ohttp", CHUNKED)
@@ -694,7 +696,7 @@ class TestChunked:
         with pytest.raises(ExpiredError):
             receiver.receive_head(stream.refuse(caught.value, at=AT))
 
-    # req: chunked08/3 incremental
+    # req: chunked08/7 no-fallback
     def test_modes(self):
         with pytest.raises(MediaTypeError):
             RequestStream(RELAY.post(Mode.SINGLE, b"x"), gateway())

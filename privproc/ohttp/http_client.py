@@ -193,6 +193,7 @@ class ResponseStream(Unique):
 
         Raises as :meth:`Attempt.finish` does.
         """
+        # req: chunked08/7 no-fallback
         _check_head(response, Mode.CHUNKED)
         self._ready = True
 
