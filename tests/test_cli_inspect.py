@@ -22,7 +22,7 @@ from privproc.cli.main import main
 from privproc.errors import PeerError
 from privproc.ledger import Entry
 from privproc.secret import Secret
-from tests.world.amd import FakeAmd
+from tests.world.amd import FakeAmd, old_fields
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BY_NAME = {it.name: it for it in FORMATS}
@@ -356,6 +356,86 @@ def test_reports_of_a_known_product(inspect: Any) -> None:
         assert status == 0
         assert f"({product.value})" in out
         assert re.search(rf"reported TCB +{first} [0-9]+, .*SNP [0-9]+, microcode [0-9]+", out)
+
+
+@pytest.mark.parametrize(("version", "product", "mitigations"), [(2, False, False), (3, True, False), (5, True, True)])
+def test_reports_of_every_version(inspect: Any, version: int, product: bool, mitigations: bool) -> None:
+    chip = FakeAmd.generate(Product.GENOA, 1_780_000_000).chip()
+    older = old_fields(version) if version < 5 else {}
+    status, out, _ = inspect(chip.report(measurement=bytes(48), report_data=bytes(64), **older))
+    assert status == 0
+    assert ("CPUID family" in out) is product
+    assert out.count("(layout unknown: version 2 names no product)") == (0 if product else 4)
+    assert ("mitigation vector" in out) is mitigations
+
+
+def test_what_is_of_another_type_than_its_place_wants(inspect: Any) -> None:
+    unsigned = [cose.encode({cose.ALG: "none"}), {}, b"", b""]
+    status, out, _ = inspect(cose.encode(unsigned), "--as", "cose")
+    assert (status, "none" in out) == (0, True)
+    document = cose.encode([cose.encode({}), {}, cose.encode({"cabundle": 5, "digest": "x"}), b""])
+    status, out, _ = inspect(document, "--as", "nitro-document")
+    assert status == 1
+    assert re.search(r"CA bundle", out)
+    assert re.search(r"not read +05", out)
+
+
+def test_a_forced_type_takes_the_encoding_in_which_it_is_that(inspect: Any) -> None:
+    status, out, _ = inspect(TOKEN.hex().encode(), "--as", "token")
+    assert status == 0
+    assert "token key id" in out
+
+
+def test_a_directory_whose_keys_have_no_time(inspect: Any) -> None:
+    key = tokens.TokenKey(2, unhex(cases("rfc9578_type2")[0]["pkS"]))
+    status, out, _ = inspect(tokens.IssuerDirectory("/r", (key,)).encode())
+    assert status == 0
+    assert out.count("token key id") == 2  # whole and truncated
+    assert "not before" not in out
+
+
+def test_a_request_without_a_ciphertext(inspect: Any) -> None:
+    status, out, _ = inspect(REQUEST[: 7 + 32 + 15].hex().encode(), "--as", "ohttp-request")
+    assert status == 1
+    assert "under 55 bytes" in out
+
+
+def first_version(*extra: bytes, tail: bytes = b"") -> bytes:
+    """A certificate of version 1, which states no version, with an odd name and what comes behind the public key."""
+    oid, octets = der(0x06, b"*"), der(0x04, b"x")
+    algorithm, name = der(0x30, oid), der(0x30, der(0x31, der(0x30, der(0x06, b"") + der(0x80, b"\xff"))))
+    times = der(0x30, der(0x17, b"260101000000Z") * 2)
+    fields = der(0x02, b"\1") + algorithm + name + times + name + der(0x30, algorithm + der(0x03, b"\0key"))
+    return der(0x30, der(0x30, fields + b"".join(extra)) + algorithm + der(0x03, b"\0" + octets)) + tail
+
+
+def test_certificates_that_nobody_issues_any_more(inspect: Any) -> None:
+    status, out, _ = inspect(first_version(der(0x81, b"\0id")))
+    assert status == 0
+    assert "none=" in out  # an object identifier without arcs
+    assert re.search(r"unique identifier +006964", out)
+    assert not re.search(r"^ .* version ", out, re.MULTILINE)
+    for other, why in (
+        (der(0x30, b""), "not a certificate: another structure"),
+        (der(0x30, der(0x30, b"") * 2 + der(0x03, b"\0")), "not a certificate: other fields"),
+    ):
+        status, out, _ = inspect(other, "--as", "certificate")
+        assert status == 1
+        assert why in out
+
+
+def test_extensions_that_hold_what_nobody_expects(inspect: Any) -> None:
+    for value, said in (
+        (der(0x82, b"name") + b"\0", "82046e616d6500"),  # trailing bytes: not one value, and so shown as bytes
+        (der(0x82, b"name"), "[2] name"),
+        (der(0x82, b"\xff"), "[2] ff"),
+    ):
+        status, out, _ = inspect(certificate_with("1.2.3", value))
+        assert status == 0
+        assert said in out
+    status, out, _ = inspect(certificate_with("1.2.840.113741.1.13.1", der(0x30, der(0x30, der(0x06, b"*")))))
+    assert status == 0
+    assert "30053003" in out
 
 
 def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:

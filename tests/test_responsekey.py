@@ -23,11 +23,13 @@ from privproc.responsekey import (
     AnswerSealer,
     Context,
     OneTimeKey,
+    fits,
     open_request,
     seal_request,
 )
 from privproc.responsekey.answer import CHUNK_SIZES
 from privproc.secret import Secret
+from privproc.tagged import lp
 from tests.codec import check_codec, check_contract
 
 SUITE = hpke.Suite(hpke.Kem.X25519_SHA256, hpke.Kdf.HKDF_SHA384, hpke.Aead.AES_256_GCM)
@@ -248,13 +250,15 @@ DK = (32).to_bytes(4, "big") + hpke.PrivateKey.generate(SUITE.kem).public_key.en
         (bytes(4096), "under 1"),
         (DK + b"\0\0\xff\xff" + bytes(4096 - 40), "wanted"),
         (b"\0\0\0\x1f" + bytes(4092), "public key"),
+        (lp(bytes(4097)) + bytes((16 << 10) - 4101), "length 4097 is over 4096"),
     ],
-    ids=["not padded", "padding", "no key", "length", "short key"],
+    ids=["not padded", "padding", "no key", "length", "short key", "long key"],
 )
 def test_a_request_of_the_wrong_shape_inside_is_refused(plaintext, why):
     one_time, wire = plaintext_request(plaintext)
-    with pytest.raises(DecodeError, match=why):
+    with pytest.raises(DecodeError, match=why) as raised:
         open_request(context(), one_time, wire)
+    assert raised.value.what == ("X25519_SHA256 public key" if why == "public key" else "request plaintext")
 
 
 def sealed_answer(plaintexts: list[bytes], last: int) -> tuple[Answer, bytes]:
@@ -343,6 +347,38 @@ def test_contexts_are_checked():
 def test_a_request_that_is_too_large_is_the_callers_mistake():
     with pytest.raises(UsageError, match="too large"):
         seal_request(context(), SUITE, OneTimeKey.generate(SUITE).public_key, bytes(REQUEST_SIZES[-1]))
+
+
+@pytest.mark.parametrize("suite", [SUITE, HYBRID], ids=["x25519", "x-wing"])
+def test_the_largest_request_fits_and_one_byte_more_does_not(suite):
+    most = REQUEST_SIZES[-1] - 8 - suite.kem.Npk
+    fits(suite, most)
+    with pytest.raises(UsageError, match=f"a request that fills {REQUEST_SIZES[-1] + 1} bytes is too large"):
+        fits(suite, most + 1)
+    request = bytes(REQUEST_SIZES[0] - 8 - suite.kem.Npk)
+    assert len(exchange(request, suite)[0]) == 8 + suite.kem.Nenc + REQUEST_SIZES[0] + TAG_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("wire", "why"),
+    [
+        (lp(b"") + lp(bytes(16)), "length 0 is under 1"),
+        (lp(bytes(4097)) + lp(bytes(16)), "length 4097 is over 4096"),
+        (lp(b"e") + lp(bytes(15)), "length 15 is under 16"),
+        (lp(b"e") + lp(bytes(REQUEST_SIZES[-1] + 17)), f"length {REQUEST_SIZES[-1] + 17} is over"),
+        (lp(bytes(32)) + lp(bytes(16)) + b"\0", "1 trailing"),
+    ],
+    ids=["no enc", "long enc", "no tag", "long ciphertext", "trailing"],
+)
+def test_a_request_of_the_wrong_shape_is_refused(wire, why):
+    with pytest.raises(DecodeError, match=f"^sealed request: {why}"):
+        open_request(context(), OneTimeKey.generate(SUITE), wire)
+
+
+@pytest.mark.parametrize("enc", [1, 4096])
+def test_encapsulations_within_the_bounds_are_left_to_the_kem(enc):
+    with pytest.raises(PeerError, match=r"^(?!sealed request)"):
+        open_request(context(), OneTimeKey.generate(SUITE), lp(bytes(enc)) + lp(bytes(REQUEST_SIZES[-1] + 16)))
 
 
 def test_a_key_of_another_suite_is_the_callers_mistake():

@@ -379,6 +379,20 @@ def test_new_evidence_that_is_cut_off(chat: Chat) -> None:
         chat.renew()
 
 
+def test_close_notify_behind_the_new_evidence_takes_nothing_away(chat: Chat) -> None:
+    """The evidence is whole: that the enclave sends nothing more is no news of it."""
+    channel = chat.session._look().attested.channel
+    receive = ratls.Channel.receive_data
+
+    def closing(self: ratls.Channel, data: bytes) -> list[Any]:
+        events = receive(self, data)
+        return [*events, ratls.EndOfData()] if self is channel else events
+
+    with mock.patch.object(ratls.Channel, "receive_data", closing):
+        chat.renew()
+    assert chat.ask(b"Question") == b"Question"
+
+
 def test_keys_from_before_are_of_no_use(chat: Chat) -> None:
     """A question under the old key, th2 and place, after new evidence: the enclave has none of these any more."""
     chat.ask(b"Question")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privproc import bhttp, hpke, ohttp, session
+from privproc import bhttp, hpke, ohttp, ratls, session
 from privproc.bhttp import Framing
 from privproc.errors import (
     DecodeError,
@@ -340,6 +340,23 @@ def test_new_evidence_that_comes_late_in_a_pipe() -> None:
         piped.pipe.receive_data(response.content, at=AT + LEASE)
 
 
+def test_new_evidence_in_pieces_in_a_pipe() -> None:
+    piped = Piped(World(AT, suite=SUITES[1]))
+    piped.open()
+    channel = piped.session._look().attested.channel
+    receive = ratls.Channel.receive_data
+
+    def byte_by_byte(self: ratls.Channel, data: bytes) -> list[Any]:
+        events = receive(self, data)
+        if self is not channel:
+            return events
+        return [ratls.DataReceived(bytes([byte])) for event in events for byte in event.data]
+
+    with mock.patch.object(ratls.Channel, "receive_data", byte_by_byte):
+        piped.renew()
+    assert piped.ask(QUESTION) == ANSWER
+
+
 def test_a_pipe_survives_the_epochs_switch() -> None:
     world = World(AT, suite=SUITES[1])
     end = world.grid.start(world.epoch + 1)
@@ -468,6 +485,8 @@ def test_nothing_shows_and_nothing_is_copied() -> None:
         for attempt in (copy.copy, copy.deepcopy):
             with pytest.raises(UsageError):
                 attempt(thing)
+    assert repr(piped.session._state) == "[<_Ready>]"
+    assert repr(session.streams._Stream(mock.sentinel.secret, mock.sentinel.epoch)) == "<_Stream>"
 
 
 # What the gateway refuses.

@@ -155,10 +155,6 @@ class Renewal:
         """``None`` until all of it has come. Raises what :meth:`Opening.finish` raises for evidence."""
         return next((self._appraise(renewed, at) for renewed in self._feed.receive(data)), None)
 
-    def receive_end(self) -> None:
-        """Nothing more comes. Raises :class:`DecodeError` if it was cut off."""
-        self._feed.receive(b"", last=True)
-
     def _appraise(self, renewed: Renewed, at: int) -> Attested:
         old, sequence = self._old, self._old.sequence + 1
         announcement = Announcement.decode(renewed.announcement)

@@ -147,7 +147,7 @@ class Upload(Unique):
                     self._opened = _Stream(responder, self._gateway._epochs[responder.key_config])
                 case ohttp.MessageData(data):
                     events += self._data(data, at)
-                case ohttp.MessageEnd():
+                case _:  # its end
                     events += self._end()
         return events
 
@@ -155,12 +155,11 @@ class Upload(Unique):
         if not self._have and data[:1] != FRAMING:
             raise PolicyError("a chunked request is framed with indeterminate lengths")
         self._have += len(data)
-        content: list[bytes] = []
-        for event in self._decoder.receive_data(data):
+        events = self._decoder.receive_data(data)
+        for event in events:
             if isinstance(event, RequestHead):
                 self._begin(event)
-            elif isinstance(event, Data):
-                content.append(event.data)
+        content = [event.data for event in events if isinstance(event, Data)]
         if self._piped:
             return [RecordsReceived(b"".join(content))] if content else []
         self._content += content

@@ -63,12 +63,11 @@ def _snp_signed(walk: Walk, product: Product | None) -> None:
     ):  # fmt: skip
         walk.opaque(name, size)
     _tcb(walk, "reported TCB", product)
-    if version > 2:
+    if product is not None:  # from version 3 on
         for name in ("CPUID family", "CPUID model", "CPUID stepping"):
             walk.uint(name, 1)
-        if product is not None:
-            walk.rows[-3].text += f"  ({product.value})"
-    walk.zeros("reserved", 21 if version > 2 else 24)
+        walk.rows[-3].text += f"  ({product.value})"
+    walk.zeros("reserved", 24 if product is None else 21)
     walk.opaque("chip id", 64)
     _tcb(walk, "committed TCB", product)
     for name in ("current firmware", "committed firmware"):

@@ -120,8 +120,7 @@ def directory(walk: Walk) -> None:
         walk.note("  truncated token key id", str(key.truncated_id), key.truncated_id)
         if key.not_before is not None:
             walk.note("  not before", f"{key.not_before}  {names.time(key.not_before)}", key.not_before)
-    if walk.left:
-        walk.text("JSON", walk.left)
+    walk.text("JSON", walk.left)
 
 
 _FIELD_NAME = re.compile(rb"\A(?:www-authenticate|authorization):[ \t]*", re.IGNORECASE)
