@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privproc.attestation import cmw
+from privproc.attestation import cmw, dice
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
 from privproc.attestation.nitro import Document
@@ -45,6 +45,7 @@ from privproc.ledger.checkpoint import Note
 from privproc.ledger.plexi import SignedEpoch
 from tests import test_attestation as snp
 from tests import test_attestation_chain as chain
+from tests import test_attestation_dice as dice_tests
 from tests import test_attestation_idblock as idblock
 from tests import test_ledger_foreign as foreign
 from tests import test_nitro as nitro
@@ -101,6 +102,9 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
     "CMW": (cmw.decode, CMW),
     "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
+    "DICE claims": (dice.TcbInfo.decode, dice_tests.info()),
+    "DICE layers": (dice.decode_tcb_infos, tlv(0x30, dice_tests.info(), dice_tests.info())),
+    "tagged evidence": (dice.TaggedEvidence.decode, dice_tests.tagged([b"evidence", bytes(40)], 60000)),
     "Rekor entry": (foreign.check, foreign.ANSWER),
     "CCF receipt": (foreign.confirm, foreign.RECEIPT),
     "note": (Note.decode, NOTE),

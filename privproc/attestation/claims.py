@@ -12,20 +12,20 @@ import hashlib
 import hmac
 from typing import Final
 
+from privproc.attestation import dice
 from privproc.attestation.binder import REPORT_DATA_LENGTH
 from privproc.attestation.expectation import KeyBinding
-from privproc.cose import decode_foreign, read_head
+from privproc.cose import decode_foreign
 from privproc.errors import DecodeError, UnsupportedError, UntrustedError, UsageError
 
 __all__ = ["EXTENSION", "MAX_EXTENSION", "claims_binding", "decode_extension"]
 
-EXTENSION: Final = bytes.fromhex("678105050409")
+EXTENSION: Final = dice.EVIDENCE
 """Content of the certificate extension's object identifier, 2.23.133.5.4.9 (TCG DICE, conceptual message wrapper)."""
-MAX_EXTENSION: Final = 1 << 17
-"""Bytes of the longest extension that is read; those published have about 10000."""
+MAX_EXTENSION: Final = dice.MAX_EVIDENCE
+"""Bytes of the longest extension that is read."""
 
 _WHAT: Final = "RA-TLS claims"
-_TAG: Final = 60000
 _DIGESTS: Final = {1: "sha256", 7: "sha384", 8: "sha512"}  # IANA's Named Information Hash Algorithm Registry
 
 
@@ -35,18 +35,10 @@ def decode_extension(value: bytes) -> tuple[bytes, bytes]:
     Both as received. Raises :class:`DecodeError`, or :class:`UnsupportedError` for another tag, such as that of a TCG
     DICE wrapper of another kind.
     """
-    if len(value) > MAX_EXTENSION:
-        raise DecodeError(_WHAT, f"over {MAX_EXTENSION} bytes")
-    major, tag, start = read_head(value, 0, _WHAT)
-    if (major, tag) != (6, _TAG):
-        raise UnsupportedError(f"{_WHAT}: not under the tag {_TAG}")
-    pair = decode_foreign(value[start:], _WHAT)
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise DecodeError(_WHAT, "not evidence and claims")
-    evidence, claims = pair
-    if not isinstance(evidence, bytes) or not isinstance(claims, bytes) or not evidence or not claims:
-        raise DecodeError(_WHAT, "evidence or claims are not bytes")
-    return evidence, claims
+    found = dice.TaggedEvidence.decode(value)
+    if found.tag is not dice.EvidenceTag.QUOTE:
+        raise UnsupportedError(f"{_WHAT}: not under the tag {dice.EvidenceTag.QUOTE}")
+    return found.evidence, found.claims
 
 
 def claims_binding(claims: bytes, *, spki: bytes, digest: str = "sha256") -> KeyBinding:
