@@ -48,6 +48,7 @@ from tests import test_ledger_oak as oak
 from tests import test_nitro as nitro
 from tests import test_nvidia as nvidia
 from tests import test_nvidia_rim as rims
+from tests import test_ocsp as ocsp
 from tests import test_tdx as tdx
 from tests import test_tdx_collateral as collateral
 from tests import test_tdx_format as tdx_format
@@ -95,6 +96,7 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "device report": (DeviceReport.decode, nvidia.REPORT),
     "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
     "RIM": (rims.check, rims.RIM),
+    "OCSP response": (ocsp.check, ocsp.ANSWER),
     "CMW": (cmw.decode, CMW),
     "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
     "Rekor entry": (foreign.check, foreign.ANSWER),

@@ -9,9 +9,12 @@ from privproc.attestation.nvidia.evidence import Evidence, Kind
 from privproc.attestation.nvidia.policy import AnyDevice, Devices, Policy, Reference, merge
 from privproc.attestation.nvidia.report import Report
 from privproc.attestation.nvidia.rim import NVIDIA_RIM_ROOTS, Rim, reference, verify_rim
+from privproc.attestation.nvidia.status import confirm_devices, confirm_rim
+from privproc.attestation.ocsp import ANY_NONCE, NotRevoked, verify_status
 from privproc.attestation.roots import Roots
 
 __all__ = [
+    "ANY_NONCE",
     "NVIDIA_RIM_ROOTS",
     "NVIDIA_ROOTS",
     "AnyDevice",
@@ -21,6 +24,7 @@ __all__ = [
     "Evidence",
     "FreshDevices",
     "Kind",
+    "NotRevoked",
     "Policy",
     "Reference",
     "Report",
@@ -29,8 +33,11 @@ __all__ = [
     "VerifiedChain",
     "appraise",
     "appraise_boot",
+    "confirm_devices",
+    "confirm_rim",
     "merge",
     "reference",
     "verify_chain",
     "verify_rim",
+    "verify_status",
 ]

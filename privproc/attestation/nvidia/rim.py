@@ -51,11 +51,13 @@ class Rim:
 
     ``product``: such as ``GH100``. ``version``: of a driver, ``550.144.03``, or a firmware, ``96.00.74.00.14``.
     ``values``: the measurements that are to be compared, by index from 0; of the values (48 bytes each) one is enough.
+    ``certificates``: SHA-256 (32 bytes) of the signer's certificate and of each above it.
     """
 
     product: str
     version: str
     values: Mapping[int, tuple[bytes, ...]] = field(repr=False)
+    certificates: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
     def decode(cls, data: bytes) -> Rim:
@@ -67,7 +69,8 @@ def verify_rim(data: bytes, *, product: str, roots: Roots, at: int) -> Trusted[R
     """Check that NVIDIA signed the manifest ``data`` (XML), and that it is about ``product``.
 
     ``roots``: :data:`NVIDIA_RIM_ROOTS`. Trust ends with the first of the signer's certificates, which NVIDIA makes for
-    some years; whether one was revoked in between isn't asked. The digest is SHA-384 (48 bytes) of ``data``.
+    some years; whether one was revoked in between is for :func:`~privproc.attestation.nvidia.status.confirm_rim`. The
+    digest is SHA-384 (48 bytes) of ``data``.
 
     Raises what :meth:`Rim.decode` raises; :class:`SignatureError`; :class:`UntrustedError` for another root, names or
     profile of certificates, or another product; :class:`ExpiredError`; :class:`UsageError` for an empty product.
@@ -127,8 +130,14 @@ def _read(data: bytes) -> tuple[Rim, Element, Signature]:
         raise _fail("content where there is none")
     if meta.attributes.get(("", "PayloadType")) != "direct":
         raise UnsupportedError("RIM: its payload is elsewhere")
-    rim = Rim(_text(meta, "product"), _text(meta, "colloquialVersion"), _values(payload))
-    return rim, root, Signature.read(signature, _WHAT)
+    found = Signature.read(signature, _WHAT)
+    rim = Rim(
+        product=_text(meta, "product"),
+        version=_text(meta, "colloquialVersion"),
+        values=_values(payload),
+        certificates=tuple([hashlib.sha256(each).digest() for each in found.certificates]),
+    )
+    return rim, root, found
 
 
 def _values(payload: Element) -> Mapping[int, tuple[bytes, ...]]:
