@@ -158,7 +158,7 @@ def test_bases(limit: int, data: st.DataObject) -> None:
     values, blinds, _ = arc._decomposed(number, Integer(5), weights)
     assert sum(int(value) * weight for value, weight in zip(values, weights, strict=True)) == number
     total = sum(int(blind) * weight for blind, weight in zip(blinds, weights, strict=True))
-    assert total % int(sigma.ORDER) == 5
+    assert total % int(sigma.P256.order) == 5
 
 
 def test_a_response_of_another_key() -> None:
@@ -197,13 +197,30 @@ def test_reprs_are_opaque() -> None:
 
 def test_proofs_of_the_identity() -> None:
     """Responses that make a commitment the identity, which has no encoding."""
-    relation = sigma.Relation()
+    relation = sigma.Relation(sigma.P256)
     (x,) = relation.allocate(1)
-    base = sigma.GROUP.multiply_base((1).to_bytes(32, "big"))
-    g, lhs = relation.add(base, sigma.GROUP.multiply_base((3).to_bytes(32, "big")))
+    base = sigma.P256.group.multiply_base((1).to_bytes(32, "big"))
+    g, lhs = relation.add(base, sigma.P256.group.multiply_base((3).to_bytes(32, "big")))
     relation.equate(lhs, (x, g))
     proof = (2).to_bytes(32, "big") + (6).to_bytes(32, "big")
     with pytest.raises(SignatureError):
         sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)
     with pytest.raises(DecodeError):
         sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof + bytes(32))
+
+
+def test_proofs_in_which_everything_cancels_out() -> None:
+    """Whoever makes a relation's element another one's equal decides what is left of a sum."""
+    suite = sigma.P256
+    relation = sigma.Relation(suite)
+    x, y = relation.allocate(2)
+    three = suite.multiply(Integer(3), suite.generator)
+    first, same, g = relation.add(three, suite.multiply(Integer(3), suite.generator), suite.generator)
+    relation.equate(first, (x, same))
+    relation.equate(first, (x, first), (y, g))
+    proof = b"".join(value.to_bytes(32, "big") for value in (2, 2, 1))
+    with pytest.raises(SignatureError):
+        sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)
+    relation.equations.pop(0)  # of the other, the generator is left
+    with pytest.raises(SignatureError):
+        sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 import privproc
 from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, ratls, responsekey, session, tokens
 from privproc._step import Step, Unique
-from privproc.attestation import snp
+from privproc.attestation import cbor, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
@@ -39,9 +40,17 @@ from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from tests.codec import check_contract
+from tests.world.eat import Entity
 from tests.world.world import World
 
 AT = 1_800_000_000
+CLAIMS = {
+    10: bytes(8),
+    257: {"a": bytes(7)},
+    265: b"\x2a\x03",
+    266: {"a": {263: 1}, "b": [-16, bytes(32)]},
+    272: [[0, b""]],
+}
 WORLD = World(AT)
 
 
@@ -119,6 +128,11 @@ def samples() -> dict[str, Decoder]:
     head = Head("r", "l", "n", bytes(32), bytes(32), (bytes(48), b"n" * 48), bytes(48))
     body = bytes(responsekey.REQUEST_SIZES[0] + 16)
     mapping: dict[str, Decoder] = {
+        "attestation.cbor.decode": Decoder(lambda data: cbor.decode(data, "it"), cbor2.dumps(CLAIMS)),
+        "attestation.eat.claims.decode_bundle": Decoder(eat.decode_bundle, cbor2.dumps([b"token", {"a": b"claims"}])),
+        "attestation.eat.claims.decode_cbor": Decoder(eat.decode_cbor, cbor2.dumps(CLAIMS)),
+        "attestation.eat.claims.decode_json": Decoder(eat.decode_json, b'{"submods":{"a":["JWT","a"]}}', exact=False),
+        "attestation.eat.token.Token": Decoder(eat.Token.decode, Entity("ES256", 1).cwt(CLAIMS)),
         "attestation.forwarded.BackEnd": of(
             BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"evidence"))
         ),
@@ -257,7 +271,7 @@ def bound(name: str) -> Callable[[bytes], Any]:
 
 def test_the_samples_are_of_decoders_that_exist() -> None:
     known = {name.split(",")[0] for name in samples()}
-    others = {"cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
+    others = {"attestation.cbor.decode", "cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
     others |= {"ledger.checkpoint.NoteSignature", "tokens.token.Token.from_authorization"}
     assert known - others <= set(FOUND)
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc import http, httpauth, trust
+from privproc import base64url, http, httpauth, trust
 from privproc.blindrsa import PrivateKey
 from privproc.errors import (
     DecodeError,
@@ -50,7 +50,6 @@ from privproc.tokens import (
     TokenChallenge,
     TokenKey,
     TokenRequest,
-    _base64url,
     decode_offers,
     grease_challenge,
     request,
@@ -268,22 +267,22 @@ def test_malformed_challenges(raw):
 
 @given(st.binary(max_size=70))
 def test_base64url(data):
-    text = _base64url.encode(data)
-    assert _base64url.decode(text, "x") == data
+    text = base64url.encode_padded(data)
+    assert base64url.decode_padded(text, "x") == data
     assert text == base64.urlsafe_b64encode(data).decode()
     for other in (text + "=", text + "\n", " " + text, text + "A", "+" + text[1:], "/" + text[1:], "é" + text[1:]):
         with pytest.raises(DecodeError):
-            _base64url.decode(other, "x")
+            base64url.decode_padded(other, "x")
     if text.endswith("="):
         with pytest.raises(DecodeError):
-            _base64url.decode(text.rstrip("="), "x")
+            base64url.decode_padded(text.rstrip("="), "x")
 
 
 @pytest.mark.parametrize("text", ["AB==", "AAB=", "A===", "A", "=", "====", "AA=A", "AA==AAAA"])
 # req: rfc9577/2.1 padded-base64url
 def test_base64url_is_canonical(text):
     with pytest.raises(DecodeError):
-        _base64url.decode(text, "x")
+        base64url.decode_padded(text, "x")
 
 
 # --- headers
@@ -339,7 +338,7 @@ def test_an_offer_without_origins_is_for_all():
 # req: rfc9577/2.1 malformed-challenge-is-ignored
 def test_malformed_offers(params, error):
     if params and params[0][0] != "challenge":
-        params = (("challenge", _base64url.encode(CHALLENGE.encode())), *params)
+        params = (("challenge", base64url.encode_padded(CHALLENGE.encode())), *params)
     with pytest.raises(error):
         OfferedChallenge.decode(httpauth.Auth("PrivateToken", params))
 
@@ -356,7 +355,7 @@ def test_grease_is_refused_and_varies():
         auth = httpauth.decode_challenges(grease_challenge().encode())[0]
         with pytest.raises(UnsupportedError):
             OfferedChallenge.decode(auth)
-        contents = _base64url.decode(auth.get("challenge"), "x")
+        contents = base64url.decode_padded(auth.get("challenge"), "x")
         seen.add(contents[:2])
         assert int.from_bytes(contents[:2], "big") in GREASE
     assert len(seen) > 3
@@ -413,7 +412,7 @@ def test_directory_key():
 
 
 def _directory(**changes: object) -> bytes:
-    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.encoded)}
+    entry = {"token-type": 2, "token-key": base64url.encode_padded(KEY.encoded)}
     body = {"issuer-request-uri": "/a", "token-keys": [entry]}
     for name, value in changes.items():
         target = body if name in ("uri", "keys") else entry
@@ -495,7 +494,7 @@ def test_directory_limits():
 
 
 def test_directory_with_a_key_twice():
-    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.encoded)}
+    entry = {"token-type": 2, "token-key": base64url.encode_padded(KEY.encoded)}
     with pytest.raises(DecodeError):
         IssuerDirectory.decode(_directory(keys=[entry, entry | {"not-before": 1}]))
 
@@ -504,7 +503,7 @@ def test_directory_with_a_key_twice():
 def test_directory_with_an_unusable_key_is_refused_whole():
     with pytest.raises(UnsupportedError):
         IssuerDirectory.decode(
-            _directory(token_key=_base64url.encode(PrivateKey.generate(3072).public_key.encode_spki()))
+            _directory(token_key=base64url.encode_padded(PrivateKey.generate(3072).public_key.encode_spki()))
         )
 
 

@@ -418,6 +418,21 @@ def test_sums_of_edges(suite, count):
 
 
 @every
+def test_two_elements(suite):
+    group = suite.group
+    three, five = (group.decode(base(suite, factor), "element") for factor in (3, 5))
+    assert group.encode(group.add(three, five)) == base(suite, 8)
+    assert group.encode(group.add(three, three)) == base(suite, 6)
+    assert group.encode(group.negate(five)) == base(suite, -5)
+    assert group.encode(group.add(three, group.negate(five))) == base(suite, -2)
+    nothing = group.add(five, group.negate(five))
+    assert group.encode(group.add(nothing, three)) == base(suite, 3)
+    with pytest.raises(DecodeError):
+        group.encode(nothing)
+    assert (group.encode(three), group.encode(five)) == (base(suite, 3), base(suite, 5))
+
+
+@every
 def test_products(suite):
     group = suite.group
     element = group.decode(base(suite, 11), "element")
@@ -582,6 +597,7 @@ class Fake:
     ("library", "why"),
     [
         (Fake(missing="crypto_core_ristretto255_add"), "no ristretto255"),
+        (Fake(missing="crypto_core_ristretto255_sub"), "no ristretto255"),
         (Fake(started=-1), "start"),
         (Fake(), "known answer"),
     ],

@@ -312,7 +312,7 @@ class Pipe(Unique):
     def _renew(self, attested: Attested, directory: Directory, *, at: int) -> None:
         records, renewal = attested.again(directory, at=at)
         self._move(PipeInput.RENEW)
-        self._renewal = [renewal]
+        self._renewal, self.received = [renewal], 0
         self._send(records)
 
     def _send(self, records: bytes) -> None:

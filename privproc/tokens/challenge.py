@@ -11,9 +11,8 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from privproc import httpauth
+from privproc import base64url, httpauth
 from privproc.errors import DecodeError, PeerError, UnsupportedError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.kinds import kind_of
 from privproc.tokens.token import GREASE, SCHEME
 from privproc.wire import Reader, Writer
@@ -117,9 +116,9 @@ class OfferedChallenge:
 
     def encode(self) -> httpauth.Auth:
         """For :func:`privproc.httpauth.encode_challenges`, beside others and :func:`grease_challenge`."""
-        params = [("challenge", _base64url.encode(self.challenge.encode()))]
+        params = [("challenge", base64url.encode_padded(self.challenge.encode()))]
         if self.token_key is not None:
-            params.append(("token-key", _base64url.encode(self.token_key)))
+            params.append(("token-key", base64url.encode_padded(self.token_key)))
         if self.max_age is not None:
             params.append(("max-age", str(self.max_age)))
         return httpauth.Auth(SCHEME, tuple(params))
@@ -136,13 +135,13 @@ class OfferedChallenge:
         if text is None:
             # req: rfc9577/2.1 malformed-challenge-is-ignored
             raise DecodeError("PrivateToken", "no challenge")
-        challenge = TokenChallenge.decode(_base64url.decode(text, "challenge"))
+        challenge = TokenChallenge.decode(base64url.decode_padded(text, "challenge"))
         key, age = auth.get("token-key"), auth.get("max-age")
         if key is not None and len(key) > MAX_TOKEN_KEY:
             raise DecodeError("token-key", f"over {MAX_TOKEN_KEY} characters")
         if age is not None and not MAX_AGE.fullmatch(age):
             raise DecodeError("max-age", "not a number of seconds")
-        token_key = None if key is None else _base64url.decode(key, "token-key")
+        token_key = None if key is None else base64url.decode_padded(key, "token-key")
         return cls(challenge, token_key, None if age is None else int(age))
 
 
@@ -173,4 +172,4 @@ def grease_challenge() -> httpauth.Auth:
     types = sorted(GREASE)
     token_type = types[random[0] % len(types)]
     contents = token_type.to_bytes(2, "big") + os.urandom(32 + random[1] % 64)
-    return httpauth.Auth(SCHEME, (("challenge", _base64url.encode(contents)),))
+    return httpauth.Auth(SCHEME, (("challenge", base64url.encode_padded(contents)),))

@@ -6,9 +6,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from privproc import strictjson
+from privproc import base64url, strictjson
 from privproc.errors import DecodeError, ExpiredError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.kinds import BLIND_RSA, KINDS
 from privproc.tokens.token import TokenKey
 from privproc.wire import bounded
@@ -91,7 +90,7 @@ class IssuerDirectory:
         """UTF-8 JSON without white space."""
         keys: list[dict[str, object]] = []
         for key in self.token_keys:
-            entry: dict[str, object] = {"token-type": key.token_type, "token-key": _base64url.encode(key.encoded)}
+            entry: dict[str, object] = {"token-type": key.token_type, "token-key": base64url.encode_padded(key.encoded)}
             keys.append(entry if key.not_before is None else entry | {"not-before": key.not_before})
         body = {"issuer-request-uri": self.request_uri, "token-keys": keys}
         return json.dumps(body, separators=(",", ":")).encode()
@@ -108,7 +107,7 @@ def _token_key(entry: object) -> TokenKey | None:
     not_before = None
     if "not-before" in fields:
         not_before = _integer(fields["not-before"], "not-before", 2**53)
-    return TokenKey(token_type, _base64url.decode(text, "token-key"), not_before)
+    return TokenKey(token_type, base64url.decode_padded(text, "token-key"), not_before)
 
 
 def _integer(value: object, name: str, most: int) -> int:

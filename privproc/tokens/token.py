@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from privproc import httpauth, voprf
+from privproc import base64url, httpauth, voprf
 from privproc.errors import DecodeError, UnsupportedError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.kinds import KINDS, ClientKey, Kind, PublicKey, kind_of, type_of
 from privproc.wire import Reader
 
@@ -135,7 +134,7 @@ class Token:
 
     def authorization(self) -> bytes:
         """The value of the Authorization field that spends the token (RFC 9577 §2.2)."""
-        return httpauth.Auth(SCHEME, (("token", _base64url.encode(self.encode())),)).encode()
+        return httpauth.Auth(SCHEME, (("token", base64url.encode_padded(self.encode())),)).encode()
 
     @classmethod
     def from_authorization(cls, value: bytes) -> Token:
@@ -151,4 +150,4 @@ class Token:
         token = auth.get("token")
         if token is None:
             raise DecodeError("credentials", "no token")
-        return cls.decode(_base64url.decode(token, "token"))
+        return cls.decode(base64url.decode_padded(token, "token"))

@@ -91,6 +91,14 @@ class Group(Protocol[E]):
         """``scalar * generator``, in constant time; the scalar is secret and not zero."""
         ...
 
+    def add(self, left: E, right: E) -> E:
+        """``left + right``, in constant time; may be the identity."""
+        ...
+
+    def negate(self, element: E) -> E:
+        """``-element``, in constant time."""
+        ...
+
     def combine(self, scalars: Sequence[bytes], elements: Sequence[E], *, base: bytes | None = None) -> E:
         """``sum(scalar * element)``, and ``base * generator``, of values that are public; at least one term.
 

@@ -38,7 +38,7 @@ from privproc._step import Step, Unique
 from privproc.errors import LimitError, SignatureError, UsageError
 from privproc.secret import Secret
 from privproc.tokens.experimental import sigma
-from privproc.tokens.experimental.sigma import GROUP, ORDER, Framing, Relation, encode_scalar, random_scalar
+from privproc.tokens.experimental.sigma import P256, Framing, Relation
 from privproc.voprf.hash_to_curve import Expander
 from privproc.wire import Reader
 
@@ -65,15 +65,15 @@ RESPONSE_SIZE: Final = 454
 MAX_LIMIT: Final = 1 << 20
 """The largest limit: a presentation of 2937 bytes."""
 
+GROUP: Final = P256.group
+ORDER: Final = P256.order
 _CONTEXT: Final = b"ARCV1-P256"
 _ELEMENT: Final = 33
-_ONE: Final = (1).to_bytes(32, "big")
 
 
 @cache
 def _generators() -> tuple[Any, Any]:
-    generator = GROUP.multiply_base(_ONE)
-    return generator, _to_group(GROUP.encode(generator), b"generatorH")
+    return P256.generator, _to_group(GROUP.encode(P256.generator), b"generatorH")
 
 
 def _to_group(data: bytes, info: bytes) -> Any:
@@ -87,11 +87,11 @@ def _to_scalar(data: bytes, info: bytes) -> Integer:
 
 
 def _times(scalar: Integer, element: Any) -> Any:
-    return GROUP.multiply(encode_scalar(scalar), element)
+    return P256.multiply(scalar, element)
 
 
 def _base(scalar: Integer) -> Any:
-    return GROUP.multiply_base(encode_scalar(scalar))
+    return P256.multiply(scalar, P256.generator)
 
 
 def _pedersen(value: Integer, blind: Integer) -> Any:
@@ -165,7 +165,7 @@ class _Request(NamedTuple):
         return cls(_element(reader), _element(reader), reader.take(5 * 32))
 
     def relation(self) -> Relation:
-        relation = Relation()
+        relation = Relation(P256)
         m1, m2, r1, r2 = relation.allocate(4)
         g, h, m1_enc, m2_enc = relation.add(*_generators(), self.m1, self.m2)
         relation.equate(m1_enc, (m1, g), (r1, h))
@@ -191,7 +191,7 @@ class _Response(NamedTuple):
         return cls(u, enc_u_prime, x0, x1, x2, h, reader.take(8 * 32))
 
     def relation(self, key: PublicKey, asked: _Request) -> Relation:
-        relation = Relation()
+        relation = Relation(P256)
         x0, x1, x2, xb, b, t1, t2 = relation.allocate(7)
         g, h, m1, m2, u, enc, k0, k1, k2, x0_aux, x1_aux, x2_aux, h_aux = relation.add(
             *_generators(), asked.m1, asked.m2, self.u, self.enc_u_prime, *key.elements, *self[2:6]
@@ -229,7 +229,7 @@ class _Presentation(NamedTuple):
         return cls(u, u_prime, m1, tag, nonce, bits, reader.take((6 + 3 * count) * 32))
 
     def relation(self, x1_element: Any, v_element: Any, generator_t: Any) -> Relation:
-        relation = Relation()
+        relation = Relation(P256)
         m1, z, r, nonce, blinding = relation.allocate(5)
         g, h, u, _, m1_commit, v, x1, tag, t, nonce_commit = relation.add(
             *_generators(),
@@ -271,7 +271,7 @@ class ServerKey(Unique):
 
     def __init__(self, framing: Framing, scalars: Secret) -> None:
         def read(reader: Reader) -> tuple[Integer, ...]:
-            return tuple(sigma.decode_scalar(reader.take(32), reader.what) for _ in range(4))
+            return tuple(P256.decode_scalar(reader.take(32), reader.what) for _ in range(4))
 
         x0, x1, x2, blinding = self._scalars = Reader.all(scalars.expose(), "ARC private key", read)
         _, other = _generators()
@@ -282,18 +282,18 @@ class ServerKey(Unique):
     @classmethod
     def generate(cls, framing: Framing) -> Self:
         """A new random key, whose proofs have this framing."""
-        return cls(framing, Secret(b"".join(encode_scalar(random_scalar()) for _ in range(4))))
+        return cls(framing, Secret(b"".join(P256.encode_scalar(P256.random_scalar()) for _ in range(4))))
 
     def to_secret(self) -> Secret:
         """The four scalars, 128 bytes, for the caller's own storage."""
-        return Secret(b"".join(map(encode_scalar, self._scalars)))
+        return Secret(b"".join(map(P256.encode_scalar, self._scalars)))
 
     def respond(self, request: bytes) -> bytes:
         """The response, 454 bytes, to a credential request. Whether the client may have a credential is decided before.
 
         Raises :class:`DecodeError` for a malformed request, :class:`SignatureError` when its proof doesn't verify.
         """
-        return self._derand_respond(request, random_scalar())
+        return self._derand_respond(request, P256.random_scalar())
 
     def _derand_respond(self, request: bytes, b: Integer) -> bytes:
         asked = Reader.all(request, "ARC request", _Request.read)
@@ -369,7 +369,7 @@ def request(key: PublicKey, request_context: bytes) -> tuple[bytes, PendingCrede
 
     ``request_context``: what the credential is for, known to the server; the same for many clients.
     """
-    return _derand_request(key, request_context, random_scalar(), random_scalar(), random_scalar())
+    return _derand_request(key, request_context, P256.random_scalar(), P256.random_scalar(), P256.random_scalar())
 
 
 def _derand_request(
@@ -424,7 +424,7 @@ class Presentations(Unique):
 
     def present(self) -> bytes:
         """The next presentation (``presentation_size(limit)`` bytes). Raises :class:`LimitError` when none is left."""
-        return self._derand_present(*(random_scalar() for _ in range(4)))
+        return self._derand_present(*(P256.random_scalar() for _ in range(4)))
 
     def _derand_present(self, a: Integer, r: Integer, z: Integer, blinding: Integer) -> bytes:
         if self.used >= self.limit:
@@ -475,7 +475,7 @@ def _decomposed(
         value = int(nonce >= weight)
         nonce -= value * weight
         values.append(Integer(value))
-    blinds = [random_scalar() for _ in weights[1:]]
+    blinds = [P256.random_scalar() for _ in weights[1:]]
     rest = blinding
     for weight, blind in zip(weights, blinds, strict=False):
         rest = (rest + (ORDER - blind) * Integer(weight)) % ORDER
