@@ -66,6 +66,7 @@ def found() -> Iterator[tuple[str, bytes]]:
         yield "note", case["note"].encode()
     yield from (("log-proof", case["proof"].encode()) for case in cases("ledger"))
     yield from (("oak-endorsement", case["endorsement"].encode()) for case in cases("oak"))
+    yield from (("nvidia-rim", case["rim"].encode()) for case in cases("rim"))
     yield from (("signers", unhex(case["data"])) for case in cases("signers"))
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
@@ -457,6 +458,14 @@ def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "extra data" not in inspect(re.sub(rb"extra [^\n]+\n", b"", proof))[1]
     escaped = b'{"issuer-request-uri": "https:\\/\\/issuer.example", "token-keys": []}'
     assert "https://issuer.example" in inspect(escaped)[1]
+
+
+def test_manifests(inspect: Any) -> None:
+    status, out, _ = inspect(cases("rim")[0]["rim"].encode())
+    assert status == 0
+    assert re.search(r"^ +version +590\.12$", out, re.MULTILINE)
+    assert out.count(" or ") >= 1
+    assert out.count("rim issuer") == 2  # the subject of one certificate, and the issuer of the signer's
 
 
 def test_several_files_and_missing_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

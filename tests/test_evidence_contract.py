@@ -42,14 +42,18 @@ from privproc.attestation.tdx import Policy as TdxPolicy
 from privproc.errors import PeerError, PolicyError
 from privproc.ledger import Checkpoint, CheckpointMemory, Entry, Proof, Revocations, read_policy
 from privproc.ledger.checkpoint import Note
+from privproc.ledger.oak import Statement
 from privproc.ledger.plexi import SignedEpoch
 from tests import test_attestation as snp
 from tests import test_attestation_chain as chain
 from tests import test_attestation_dice as dice_tests
 from tests import test_attestation_idblock as idblock
 from tests import test_ledger_foreign as foreign
+from tests import test_ledger_oak as oak
 from tests import test_nitro as nitro
 from tests import test_nvidia as nvidia
+from tests import test_nvidia_rim as rims
+from tests import test_ocsp as ocsp
 from tests import test_sgx as sgx
 from tests import test_tdx as tdx
 from tests import test_tdx_collateral as collateral
@@ -100,6 +104,8 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "device evidence": (DeviceEvidence.decode, nvidia.EVIDENCE),
     "device report": (DeviceReport.decode, nvidia.REPORT),
     "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
+    "RIM": (rims.check, rims.RIM),
+    "OCSP response": (ocsp.check, ocsp.ANSWER),
     "CMW": (cmw.decode, CMW),
     "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
     "DICE claims": (dice.TcbInfo.decode, dice_tests.info()),
@@ -107,6 +113,7 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "tagged evidence": (dice.TaggedEvidence.decode, dice_tests.tagged([b"evidence", bytes(40)], 60000)),
     "Rekor entry": (foreign.check, foreign.ANSWER),
     "CCF receipt": (foreign.confirm, foreign.RECEIPT),
+    "Oak endorsement": (Statement.decode, oak.STATEMENT),
     "note": (Note.decode, NOTE),
     "checkpoint": (Checkpoint.decode, HEAD.encode()),
     "proof": (Proof.decode, Proof(3, (bytes(32),), NOTE, b"extra").encode()),

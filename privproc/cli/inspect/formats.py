@@ -9,10 +9,11 @@ from typing import Final
 
 from privproc import bhttp, cose, tokens
 from privproc.attestation.nitro.document import Document
+from privproc.attestation.nvidia.rim import Rim
 from privproc.attestation.snp.chain import Endorsements
 from privproc.attestation.snp.report import Report
 from privproc.attestation.tdx.quote import Quote
-from privproc.cli.inspect import cbor, certificates, evidence, ledger, messages, oblivious
+from privproc.cli.inspect import cbor, certificates, evidence, ledger, manifests, messages, oblivious
 from privproc.cli.inspect import tokens as privacypass
 from privproc.cli.inspect.walk import Describe, Row, Walk
 from privproc.errors import DecodeError, PeerError
@@ -104,6 +105,8 @@ FORMATS: Final[Sequence[Format]] = (
     Format("tdx-quote", "TDX quote", "Intel DCAP, quote formats", _MARK, Quote.decode, evidence.tdx_quote),
     Format("nitro-document", "Nitro attestation document", "AWS Nitro Enclaves, attestation process", _MARK,
            Document.decode, cbor.nitro_document),
+    Format("nvidia-rim", "NVIDIA's manifest of reference values", "ISO/IEC 19770-2, TCG RIM", _MARK, Rim.decode,
+           manifests.rim),
     Format("cose", "COSE_Sign1 message", "RFC 9052 §4.2", _FORM, cose.Sign1.decode, cbor.cose_message),
     Format("snp-endorsements", "certificates beside a SEV-SNP report", f"{_OWN} §4.6", _FORM, Endorsements.decode,
            messages.endorsements),

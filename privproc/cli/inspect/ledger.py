@@ -151,5 +151,4 @@ def oak_endorsement(walk: Walk) -> None:
         walk.json_string(text, name, text, f"{seconds}  {names.time(seconds)}")
     for claim in found.claims:
         walk.json_string(claim, "claim", claim)
-    if walk.left:
-        walk.text("JSON", walk.left)
+    walk.text("JSON", walk.left)
