@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import privproc
 from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, ratls, responsekey, session, tokens
 from privproc._step import Step, Unique
-from privproc.attestation import cbor, eat, snp
+from privproc.attestation import cbor, corim, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
@@ -40,6 +40,7 @@ from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from tests.codec import check_contract
+from tests.world.corim import comid, element, manifest, state, validity
 from tests.world.eat import Entity
 from tests.world.world import World
 
@@ -129,6 +130,10 @@ def samples() -> dict[str, Decoder]:
     body = bytes(responsekey.REQUEST_SIZES[0] + 16)
     mapping: dict[str, Decoder] = {
         "attestation.cbor.decode": Decoder(lambda data: cbor.decode(data, "it"), cbor2.dumps(CLAIMS)),
+        "attestation.corim.comid.Comid": Decoder(corim.Comid.decode, comid(state(element({2: [[1, bytes(32)]]}, "a")))),
+        "attestation.corim.manifest.Manifest": Decoder(
+            corim.Manifest.decode, manifest(comid(state(element({1: 1}))), m4=validity(1, 2))
+        ),
         "attestation.eat.claims.decode_bundle": Decoder(eat.decode_bundle, cbor2.dumps([b"token", {"a": b"claims"}])),
         "attestation.eat.claims.decode_cbor": Decoder(eat.decode_cbor, cbor2.dumps(CLAIMS)),
         "attestation.eat.claims.decode_json": Decoder(eat.decode_json, b'{"submods":{"a":["JWT","a"]}}', exact=False),

@@ -24,9 +24,11 @@ def stated(value: object) -> object:
     """Claims that are there, as JSON: bytes in hex, members of enumerations by name, submodules below their kind."""
     if dataclasses.is_dataclass(value):
         fields = {it.name: getattr(value, it.name) for it in dataclasses.fields(value)}
-        return {name: stated(it) for name, it in fields.items() if it is not None and it not in ((), {})}
+        return {name: stated(it) for name, it in fields.items() if it is not None and it not in ((), {}, frozenset())}
     if isinstance(value, Mapping):
         return {str(name): stated(it) for name, it in value.items()}
+    if isinstance(value, frozenset):
+        return sorted((stated(it) for it in value), key=str)
     if isinstance(value, tuple | list):
         return [stated(it) for it in value]
     if isinstance(value, Enum):
