@@ -158,7 +158,7 @@ def test_a_negative_charge_is_stopped_by_its_bound_alone(monkeypatch: pytest.Mon
     monkeypatch.setattr(Parameters, "read_amount", unbounded)
     spend = KEY.verify(wire, charge=-2, context=CONTEXT)
     refund = KEY._sign(
-        PARAMETERS.signed(PARAMETERS.weighted(spend._look().spend.commitments), 0, CONTEXT),
+        PARAMETERS.signed(spend._look().spend.remaining, 0, CONTEXT),
         0,
         Integer(9),
         client.refund_session(PARAMETERS, SUITE.encode_scalar(Integer(9)), 0, CONTEXT),

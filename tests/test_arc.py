@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from privproc.errors import DecodeError, LimitError, PeerError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
 from privproc.tokens.experimental import arc, sigma
-from privproc.tokens.experimental.arc import Framing, presentation_size
+from privproc.tokens.experimental.arc import Framing, client, messages, parameters, presentation_size
 from tests.codec import check_contract
 
 KEY = arc.ServerKey.generate(Framing.SIGMA_APRIL_2026)
@@ -95,7 +95,7 @@ def test_a_number_beyond_the_limit_has_no_proof(monkeypatch: pytest.MonkeyPatch)
     presentations.limit, presentations.used = 5, 4
     presentations.present()
     presentations.used = 5
-    monkeypatch.setattr(arc, "bases", lambda limit: [2, 2, 1])
+    monkeypatch.setattr(client, "bases", lambda limit: [2, 2, 1])
     object.__setattr__(presentations, "limit", 6)
     wire = presentations.present()
     monkeypatch.undo()
@@ -150,12 +150,12 @@ def test_contract(data: bytes) -> None:
 
 @given(st.integers(2, arc.MAX_LIMIT), st.data())
 def test_bases(limit: int, data: st.DataObject) -> None:
-    weights = arc.bases(limit)
+    weights = parameters.bases(limit)
     assert weights == sorted(weights, reverse=True)
     assert sum(weights) == limit - 1
     assert min(weights) > 0
     number = data.draw(st.integers(0, limit - 1))
-    values, blinds, _ = arc._decomposed(number, Integer(5), weights)
+    values, blinds, _ = client._decomposed(number, Integer(5), weights)
     assert sum(int(value) * weight for value, weight in zip(values, weights, strict=True)) == number
     total = sum(int(blind) * weight for blind, weight in zip(blinds, weights, strict=True))
     assert total % int(sigma.P256.order) == 5
@@ -188,8 +188,10 @@ def test_what_cant_be_made() -> None:
 
 
 def test_reprs_are_opaque() -> None:
-    _, pending = arc.request(KEY.public_key, REQUEST)
+    wire, pending = arc.request(KEY.public_key, REQUEST)
     shown = repr((KEY, CREDENTIAL, pending, pending._look(), CREDENTIAL.presentations(CONTEXT, limit=5)))
+    response = messages.Response.read(messages.Reader(KEY.respond(wire), "response"))
+    shown += repr((response, messages.Presentation.read(messages.Reader(SHOWN, "presentation"), 3)))
     for scalar in (*KEY._scalars, CREDENTIAL._m1, *pending._look()[2]):
         assert str(int(scalar)) not in shown
     assert "0 of 5" in shown

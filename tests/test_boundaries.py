@@ -27,6 +27,8 @@ from privproc.attestation import cbor, corim, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
+from privproc.attestation.dcap.policy import PlatformPolicy
+from privproc.attestation.dcap.tcb import QeIdentity, TcbInfo
 from privproc.attestation.policy import CanonicalPolicy
 from privproc.errors import DecodeError, OpenError, PeerError, SpentError, UsageError
 from privproc.http import Request, Response
@@ -39,6 +41,7 @@ from privproc.responsekey.wrapped import Wrap
 from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
+from privproc.tokens.experimental.challenge import CredentialChallenge
 from tests.codec import check_contract
 from tests.world.corim import comid, element, manifest, state, validity
 from tests.world.eat import Entity
@@ -245,18 +248,22 @@ def takes_bytes_alone(function: Any) -> bool:
     return [it.annotation for it in needed] == ["bytes"]
 
 
-def issubclass_(thing: Any, base: type) -> bool:
+def issubclass_(thing: Any, base: type | tuple[type, ...]) -> bool:
     return inspect.isclass(thing) and issubclass(thing, base)
+
+
+BASES = (CanonicalPolicy, PlatformPolicy, TcbInfo, QeIdentity, CredentialChallenge)
+"""Abstract, with a ``decode`` that their subclasses share."""
 
 
 FOUND = {
     name.removesuffix(".decode"): function
     for name, function in METHODS.items()
     if name.rsplit(".", 1)[-1].startswith("decode") and takes_bytes_alone(function)
-} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, CanonicalPolicy)}
+} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, BASES)}
 """Every public function named ``decode...`` that takes bytes and nothing else, with a sample or without."""
-for abstract in ("policy.CanonicalPolicy", "dcap.policy.PlatformPolicy", "dcap.tcb.TcbInfo", "dcap.tcb.QeIdentity"):
-    del FOUND[f"attestation.{abstract}"]  # its subclasses are there
+for base in BASES:
+    del FOUND[f"{base.__module__.removeprefix('privproc.')}.{base.__name__}"]
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))

@@ -126,13 +126,14 @@ class Relation:
     Elements and scalars are known by their places in the order of their allocation, which is part of what is proven.
     """
 
-    __slots__ = ("_encoded", "_first", "elements", "equations", "scalars", "suite")
+    __slots__ = ("_encoded", "_factors", "_first", "elements", "equations", "scalars", "suite")
 
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
         self.scalars = 0
         self.elements: list[Any] = []
         self._encoded: list[bytes] = []
+        self._factors: dict[int, int] = {}
         self._first = {suite.group.encode(suite.generator): suite.generator}
         self.equations: list[tuple[int, tuple[tuple[int, int], ...]]] = []
 
@@ -150,6 +151,14 @@ class Relation:
             self.elements.append(self._first.setdefault(encoded, element))
         return range(len(self.elements) - len(elements), len(self.elements))
 
+    def add_multiples(self, of: Any, factors: Sequence[int], multiples: Sequence[Any]) -> range:
+        """Places of elements that are known to be these multiples of another: it alone is what is multiplied."""
+        places = self.add(*multiples)
+        for place, factor in zip(places, factors, strict=True):
+            self._factors[place] = factor
+            self.elements[place] = of
+        return places
+
     def equate(self, lhs: int, *terms: tuple[int, int]) -> None:
         """``lhs`` is the sum of these scalars times elements."""
         self.equations.append((lhs, terms))
@@ -165,9 +174,11 @@ class Relation:
         """Each element of these terms once, with the sum of its scalars."""
         found: dict[int, tuple[Integer, Any]] = {}
         for scalar, place in terms:
-            element = self.elements[place]
-            before = found.get(id(element))
-            found[id(element)] = (scalar if before is None else (before[0] + scalar) % self.suite.order, element)
+            element, factor = self.elements[place], self._factors.get(place)
+            total = scalar if factor is None else scalar * Integer(factor) % self.suite.order
+            if (before := found.get(id(element))) is not None:
+                total = (total + before[0]) % self.suite.order
+            found[id(element)] = total, element
         return list(found.values())
 
 

@@ -51,7 +51,7 @@ def _refund(case: Case, key: IssuerKey, verified: client.VerifiedSpend, context:
     nullifier, blind = _secrets(case.hex("new_credits"))
     assert nullifier == case.hex("new_nullifier")
     kept = parameters.amount(case["left"] - case["returned"])
-    commitment = parameters.weighted(verified._look().spend.commitments)
+    commitment = verified._look().spend.remaining
     h1, h2, h3, _ = parameters.generators
     opened = GROUP.multiply(nullifier, h2)
     assert GROUP.encode(commitment) == GROUP.encode(plus(opened, (kept, h1), (blind, h3)))

@@ -210,15 +210,15 @@ def _spend(held: _Held, charge: int) -> tuple[bytes, PendingRefund]:
 
     left = int(balance) - charge
     bits = _Bits.of(parameters, left)
-    made = Spend(held.scalar(2), charge, held.scalar(5), a_prime, b_bar, bits.commitments, b"")
+    remaining = parameters.weighted(bits.commitments)
+    made = Spend(held.scalar(2), charge, held.scalar(5), a_prime, b_bar, bits.commitments, remaining, b"")
     witness = (e, r2, r1.inverse(SUITE.order), balance, r, *bits.witness())
     session = spend_session(parameters, made.nullifier, made.context)
     made = made._replace(proof=sigma.prove(FRAMING, session, made.relation(parameters, a_bar), witness))
-    commitment = parameters.weighted(bits.commitments)
     scalars = (bits.nullifier, bits.blind())
     stored = b"".join((*map(SUITE.encode_scalar, scalars), parameters.amount(left), made.context))
-    stored += GROUP.encode(commitment)
-    return made.encode(parameters), PendingRefund(_Refunded(held.key, commitment, Secret(stored)))
+    stored += GROUP.encode(remaining)
+    return made.encode(parameters), PendingRefund(_Refunded(held.key, remaining, Secret(stored)))
 
 
 class _Bits(NamedTuple):

@@ -155,5 +155,5 @@ class VerifiedSpend(Step[_Verified]):
             raise UsageError("ACT: a refund returns at most the charge")
         key, spend = self._take()
         parameters = key.public_key.parameters
-        x_a = parameters.signed(parameters.weighted(spend.commitments), returned, spend.context)
+        x_a = parameters.signed(spend.remaining, returned, spend.context)
         return key._sign(x_a, returned, e, refund_session(parameters, SUITE.encode_scalar(e), returned, spend.context))

@@ -132,6 +132,8 @@ class Spend(NamedTuple):
     a_prime: Any
     b_bar: Any
     commitments: tuple[Any, ...]
+    remaining: Any
+    """``K'``: what the commitments add up to, for the balance that is left and the next nullifier. Not sent."""
     proof: bytes
 
     def __repr__(self) -> str:
@@ -144,7 +146,8 @@ class Spend(NamedTuple):
         a_prime, b_bar = _element(reader), _element(reader)
         commitments = tuple(_element(reader) for _ in range(parameters.bits))
         proof = _proof(reader, 3 * parameters.bits + 7)
-        return cls(nullifier, charge, context, a_prime, b_bar, commitments, proof)
+        remaining = parameters.weighted(commitments)
+        return cls(nullifier, charge, context, a_prime, b_bar, commitments, remaining, proof)
 
     def encode(self, parameters: Parameters) -> bytes:
         """``128 * L + 418`` bytes."""
@@ -180,7 +183,10 @@ class Spend(NamedTuple):
             # A number that is its own square: nothing of H1 is left if its commitment is taken once for each.
             relation.equate(again, (bits[place], itself), *also[1], (helpers[place], g3))
 
-        total = plus(parameters.weighted(self.commitments), (parameters.amount(self.charge), h1))
-        g1, g2, *powers, left = relation.add(h1, h2, *parameters.powers, total)
+        g1, g2 = relation.add(h1, h2)
+        powers = relation.add_multiples(
+            relation.elements[g3], [1 << place for place in range(parameters.bits)], parameters.powers
+        )
+        (left,) = relation.add(plus(self.remaining, (parameters.amount(self.charge), h1)))
         relation.equate(left, (balance, g1), (nullifier, g2), *zip(blinds, powers, strict=True))
         return relation
