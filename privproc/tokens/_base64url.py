@@ -26,7 +26,7 @@ def decode(text: str, what: str) -> bytes:
         data = binascii.a2b_base64(text.encode("ascii").translate(TO_STANDARD), strict_mode=True)
     except ValueError:  # binascii.Error and UnicodeEncodeError are both
         raise DecodeError(what, "not base64url with padding") from None
-    # req: rfc9577/2.1 padded-base64url
+    # req: rfc9577/2.1.2 padded-base64url
     if encode(data) != text:
         raise DecodeError(what, "not canonical base64url")
     return data
