@@ -630,7 +630,7 @@ def test_pending_is_used_once(start):
 # req: rfc9578/6.2 response-size
 def test_short_responses(start, cut):
     _, pending = start(CHALLENGE, trusted(KEY), at=AT)
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError, match="TokenResponse"):
         pending.finish(bytes(cut))
 
 
@@ -789,6 +789,7 @@ def test_possession_as_specified():
     verify_possession(pop, proof_key.nonce, TH1, proof_key.sign(TH1))
 
 
+# req: privproc1/2.1 proof-signs-the-exchange
 def test_bound_tokens():
     wire, pending = request_bound(CHALLENGE, trusted(KEY), at=AT)
     bound = pending.finish(issuer().issue(wire, at=AT))
@@ -817,6 +818,7 @@ def test_a_bound_token_is_spent_once():
             again()
 
 
+# req: privproc1/2.1 fresh-proof-keys
 def test_proof_keys_are_fresh():
     _, first = request_bound(CHALLENGE, trusted(KEY), at=AT)
     keys = [ProofKey.generate() for _ in range(3)]
@@ -846,6 +848,7 @@ def verify_own(pop: bytes, proof: bytes = PROOF) -> None:
     verify_possession(pop, nonce, TH1, proof)
 
 
+# req: privproc1/2.1 proof-form
 def test_possession_encodings():
     check_codec(verify_own, POP)
     check_codec(lambda proof: verify_own(POP, proof), PROOF)
@@ -859,6 +862,7 @@ def test_possession_contract(pop, proof):
 
 
 @given(st.integers(0, 65), st.integers(1, 255))
+# req: privproc1/2.1 nonce-is-checked
 def test_possession_covers_every_byte(place, change):
     changed = bytearray(POP)
     changed[place] ^= change
@@ -907,6 +911,7 @@ def test_small_order_points_are_of_small_order(y):
 
 @pytest.mark.parametrize("y", sorted({*SMALL_ORDER_Y, P, P + 1}))
 @pytest.mark.parametrize("sign", [0, 1])
+# req: privproc1/2.1 small-order-proof-keys
 def test_small_order_keys_are_refused(y, sign):
     key = (y | sign << 255).to_bytes(32, "little")
     with pytest.raises(UntrustedError):

@@ -147,8 +147,30 @@ def test_only_the_announced_key(suite):
 
 
 @every
-@pytest.mark.parametrize("place", range(4))
 # req: rfc9497/2.2.1 composites-bind-all
+def test_weights_depend_on_everything(suite):
+    """Else somebody could choose elements whose errors cancel out."""
+    given = [base(suite, number) for number in (2, 3, 4, 5, 6)]
+
+    def weights(key, first, second, one, other):
+        statement = dleq.Statement(
+            suites.context(suite, voprf.Mode.VOPRF), key, None, (first, second), (), (one, other), ()
+        )
+        return statement.weights()
+
+    seen = [weights(*given)]
+    for place in range(5):
+        seen.append(weights(*given[:place], base(suite, 7), *given[place + 1 :]))
+    assert len({weight for pair in seen for weight in pair}) == 2 * 6 - 4  # of two weights, one is over other elements
+    assert all(pair != seen[0] for pair in seen[1:])
+    assert (
+        weights(given[0], given[1], given[1], given[2], given[2])[0]
+        != weights(given[0], given[1], given[1], given[2], given[2])[1]
+    )
+
+
+@every
+@pytest.mark.parametrize("place", range(4))
 def test_every_part_of_an_answer_counts(suite, place):
     key = key_of(suite)
     blinded, pending = voprf.VoprfClient(key.public_key).blind([b"x", b"y"])
