@@ -25,10 +25,10 @@ from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, rat
 from privproc._step import Step, Unique
 from privproc.attestation import cbor, corim, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
-from privproc.attestation.forwarded import BackEnd
-from privproc.attestation.message import Attestation
 from privproc.attestation.dcap.policy import PlatformPolicy
 from privproc.attestation.dcap.tcb import QeIdentity, TcbInfo
+from privproc.attestation.forwarded import BackEnd
+from privproc.attestation.message import Attestation
 from privproc.attestation.policy import CanonicalPolicy
 from privproc.errors import DecodeError, OpenError, PeerError, SpentError, UsageError
 from privproc.http import Request, Response

@@ -220,6 +220,20 @@ class TestSteps:
         with pytest.raises(SpentError):
             pending.finish(responder.seal(b"answer"))
 
+    @pytest.mark.parametrize("good", [True, False])
+    # req: privproc1/11 response-secrets-go
+    def test_the_responses_secret_is_wiped(self, good):
+        _, pending, responder = exchange()
+        secret = pending._state[0].secret
+        reply = responder.seal(b"answer")
+        if good:
+            pending.finish(reply)
+        else:
+            with pytest.raises(OpenError):
+                pending.finish(reply + b"x")
+        with pytest.raises(SpentError):
+            secret.expose()
+
     def test_responder_is_left_once(self):
         *_, responder = exchange()
         responder.seal(b"")

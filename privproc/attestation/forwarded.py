@@ -99,6 +99,7 @@ class BackEnd:
         """Type and evidence, as binder and offer take devices."""
         return BACK_END, self.encode()
 
+    # req: privproc1/15.4 the-front-ends-leaf
     def binding(self, front_leaf: bytes) -> bytes:
         """The 64 bytes that the back end's hardware must have signed if its client was the end with ``front_leaf``."""
         return Binding(
@@ -124,6 +125,7 @@ def read_back_ends(
     """
     front.expect(binding.report_data(devices), at=at)
     if any(kind != BACK_END for kind, _ in devices):
+        # req: privproc1/15.4 committed-to
         raise UnsupportedError("a device that is not a back end")
     return tuple(CommittedBackEnd(_Committed(BackEnd.decode(data), front, binding.leaf)) for _, data in devices)
 
@@ -163,6 +165,7 @@ class CommittedBackEnd(Step[_Committed]):
             raise UsageError("role and maximum_age are required")
         back_end, front, _ = self._take()
         if back_end.role != role or evidence.role != role:
+            # req: privproc1/15.4 role-and-age
             raise PolicyError("a back end of another role")
         evidence.expect(self.binding, at=at)
         begin, end = back_end.since - AHEAD, back_end.since + maximum_age
@@ -211,6 +214,7 @@ def demand_back_ends(found: Sequence[ForwardedEvidence], roles: Sequence[str], *
     unless all of it is good at ``at`` (Unix seconds).
     """
     if sorted(each.role for each in found) != sorted(roles):
+        # req: privproc1/15.4 exactly-the-demanded
         raise PolicyError("not the back ends that are demanded")
     for each in found:
         each.expect(at=at)

@@ -127,6 +127,7 @@ class PendingResponse(Step[_Pending]):
         if len(wire) < overhead:
             raise DecodeError("encapsulated response", "too short", len(wire))
         cipher, iv = response_cipher(suite, enc, secret.expose(), wire[:size])
+        # req: privproc1/11 response-secrets-go
         secret.wipe()
         try:
             return cipher.decrypt(iv, memoryview(wire)[size:], None)

@@ -108,6 +108,7 @@ def only_certificate(connection: SSL.Connection) -> bytes:
     """The DER of the server's certificate, if it sent exactly one; else :class:`DecodeError`."""
     chain = connection.get_peer_cert_chain() or []
     if len(chain) != 1:
+        # req: privproc1/4.2 one-certificate
         raise DecodeError("server certificate", "not exactly one")
     # Not through cryptography's parser: it refuses and warns about certificates that are no concern here.
     return crypto.dump_certificate(crypto.FILETYPE_ASN1, chain[0])

@@ -93,14 +93,17 @@ class Contents:
     """The only challenge that tokens are made for: the same for every device of the epoch."""
 
     def __post_init__(self) -> None:
+        # req: privproc1/2.1 one-challenge
         object.__setattr__(self, "challenge", TokenChallenge(BLIND_RSA, self.issuer, b"", (self.gateway,)))
         if len(self.keys.entries) != 1 or len(self.tokens.token_keys) != 1:
             # req: privproc1/3.2 one-key-each
             raise PolicyError("directory: exactly one gateway key and one issuer key per epoch")
         if self.token_key.token_type != BLIND_RSA:
+            # req: privproc1/3.2 tokens-of-one-type
             raise PolicyError("directory: tokens are of type 0x0002, which the gateway verifies without the issuer")
         origins = {checkpoint.origin for checkpoint in self.checkpoints}
         if len(origins) != len(self.checkpoints) or {service.log for service in self.services} - origins:
+            # req: privproc1/3.2 roles-and-checkpoints-once
             raise PolicyError("directory: one checkpoint for each log")
         if len({service.role for service in self.services}) != len(self.services) or not self.services:
             raise PolicyError("directory: each role once, and at least one")
@@ -111,6 +114,7 @@ class Contents:
         fields = _map(cose.decode(data, "directory"), _FIELDS)
         group = _uint(fields, "group")
         if group not in set(ratls.Group):
+            # req: privproc1/3.2 known-groups
             raise UnsupportedError(f"TLS group {group:#06x}")
         return cls(
             gateway=_authority(fields, "gateway"),
@@ -189,6 +193,7 @@ class Published:
         """Raises :class:`DecodeError`."""
         return Reader.all(
             data,
+            # req: privproc1/3.1 published-form
             "published package",
             lambda reader: cls(reader.vector(4, 1, _PACKAGE_LIMIT), reader.vector(4, 1, _PACKAGE_LIMIT)),
         )
@@ -263,6 +268,7 @@ def learn(copies: Sequence[tuple[str, bytes]], anchors: Anchors, *, memory: Memo
     """
     agreed, content, memory = _learn(copies, anchors, memory, PURPOSE, at)
     return Directory._earn(
+        # req: privproc1/3.5 contents-before-memory
         contents=content.map(Contents.decode),
         epoch_end=agreed.content.not_after,
         package=agreed.package.digest,
@@ -288,6 +294,7 @@ def _learn(
 ) -> tuple[Agreed, Trusted[bytes], Memory]:
     names = [name for name, _ in copies]
     if len(set(names)) != len(names) or not set(names) <= set(anchors.mirrors):
+        # req: privproc1/3.5 known-mirrors-once
         raise UsageError("a mirror counts once, and is one of the anchors'")
     read = {name: published for name, data in copies if (published := _published(data)) is not None}
     agreed = agree(
@@ -301,12 +308,15 @@ def _learn(
     )
     logged = _logged([read[name].log_proof for name in agreed.sources], agreed, anchors, memory, at)
     # The smallest tree becomes the floor: one mirror that runs ahead must not make the others look rolled back.
+    # req: privproc1/3.5 smallest-tree-is-kept
     floor = min((it.checkpoint for it in logged), key=lambda checkpoint: checkpoint.size)
+    # req: privproc1/3.5 ends-with-epoch-and-proof
     return agreed, agreed.content.until(max(it.not_after for it in logged)), Memory(agreed.seen, floor)
 
 
 def _published(data: bytes) -> Published | None:
     try:
+        # req: privproc1/3.5 unreadable-copies-are-dropped
         return Published.decode(data)
     except DecodeError:
         return None
@@ -314,6 +324,7 @@ def _published(data: bytes) -> Published | None:
 
 def package_role(purpose: str, epoch: int) -> str:
     """The role under which the log holds a package: one entry each, so that a second one for an epoch stands out."""
+    # req: privproc1/3.6 one-role-for-an-epoch
     return f"{purpose}/{epoch}"
 
 
@@ -338,6 +349,7 @@ def _logged(
             # req: privproc1/3.5 logged-before-use
             logged.confirm(agreed.package.digest, at=at)
         except PeerError as error:
+            # req: privproc1/3.5 one-proof-suffices
             failure = error
         else:
             holding.append(logged)
@@ -347,6 +359,7 @@ def _logged(
 
 
 def _map(value: cose.Value, keys: set[str]) -> Mapping[int | str, cose.Value]:
+    # req: privproc1/3.2 exactly-its-keys
     if not isinstance(value, dict) or set(value) != keys:
         raise DecodeError("directory", "a map with other keys")
     return value
@@ -382,6 +395,7 @@ def _name(fields: Mapping[int | str, cose.Value], key: str) -> str:
 
 def _authority(fields: Mapping[int | str, cose.Value], key: str) -> str:
     value = _name(fields, key)
+    # req: privproc1/3.2 hosts-in-lower-case
     if not _AUTHORITY.fullmatch(value):
         raise DecodeError("directory", f"{key} is not a host, or host and port, in lower case")
     return value

@@ -139,6 +139,7 @@ class IntegerScalars:
 
     def random(self) -> bytes:
         """See :meth:`Scalars.random`."""
+        # req: rfc9497/4.7.2 scalars-without-bias
         while not any(scalar := self.reduce(os.urandom(self._wide))):
             continue
         return scalar
@@ -171,5 +172,6 @@ class IntegerScalars:
 def check_constant_time() -> None:
     """Raise :class:`UsageError` unless pycryptodome's integers and points are the constant-time ones."""
     # 3.x has variable-time GMP, and 4.x falls back to Python without its C library.
+    # req: rfc9497/7.4 constant-time
     if Crypto.version_info[:2] < (4, 3) or not Integer.__module__.endswith("._IntegerNat"):
         raise UsageError("pycryptodome has no constant-time integers here")
