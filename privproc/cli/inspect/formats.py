@@ -22,7 +22,8 @@ from privproc.keypackage.signers import Signers
 from privproc.ledger import Entry, Proof
 from privproc.ledger.checkpoint import Note
 from privproc.responsekey import Announcement
-from privproc.session.directory import Contents, Published
+from privproc.session.contents import Contents
+from privproc.session.directory import Published
 from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
 
 __all__ = ["FORMATS", "Fit", "Format", "Strength", "describe", "fitting"]
