@@ -129,6 +129,12 @@ def test_no_question_past_the_age_of_what_is_beside(world: Behind) -> None:
         chat.session.ask(QUESTION, at=world.at)
 
 
+def test_without_devices_the_enclaves_policy_says_how_long() -> None:
+    _, model = WORLD.contents.services
+    assert replace(model, devices=None).age == model.policy.max_age == 3600
+    assert replace(model, policy=replace(model.policy, max_age=60)).age == 60
+
+
 def test_new_evidence_is_of_new_devices(world: Behind) -> None:
     chat = Chat(world)
     chat.ask(QUESTION)
@@ -137,13 +143,17 @@ def test_new_evidence_is_of_new_devices(world: Behind) -> None:
     assert chat.session.devices is not None
     assert chat.session.devices.not_after == world.at + 600
     assert chat.session.back_ends[0].since == AT
+    assert chat.session.fresh_until == AT + 600
     assert chat.ask(QUESTION)
 
 
 def test_a_back_end_is_good_as_long_as_its_policy_says(world: Behind) -> None:
     """Whatever the front end shows: it may not use what it accepted any longer than that itself."""
     (back_end,) = world.machine.back_ends
-    age = world.contents.service(MODEL).policy.max_age
+    service = world.contents.service(MODEL)
+    assert service.devices is not None
+    age = service.devices.max_age
+    assert age < service.policy.max_age
     world.machine.back_ends = [replace(back_end, since=AT - age + 1)]
     assert Chat(world).session.fresh_until == AT + 1
     world.machine.back_ends = [replace(back_end, since=AT - age)]

@@ -125,6 +125,4 @@ def _back_end(committed: CommittedBackEnd, contents: Contents, anchors: Anchors,
         at=at,
     )
     machine = _machine(shown.devices, committed.binder, service, anchors, at)
-    # The front end itself may use what it accepted no longer than that.
-    age = service.policy.max_age
-    return committed.accept(evidence, machine=machine, role=service.role, maximum_age=age, at=at)
+    return committed.accept(evidence, machine=machine, role=service.role, maximum_age=service.age, at=at)

@@ -9,12 +9,13 @@ from typing import Self
 
 from privproc import cose, ratls
 from privproc.attestation import nvidia, snp
+from privproc.attestation.policyfile import AnyPolicy
 from privproc.errors import DecodeError, PolicyError, UnsupportedError, UntrustedError
 from privproc.keyconfig import KeyConfigs
 from privproc.ledger import Checkpoint
 from privproc.tokens import BLIND_RSA, IssuerDirectory, TokenChallenge, TokenKey
 
-__all__ = ["Contents", "Service"]
+__all__ = ["Contents", "Service", "back_end_age"]
 
 _FIELDS = {"gateway", "keys", "issuer", "tokens", "group", "up", "down", "services", "checkpoints"}
 _SERVICE = {"role", "log", "namespace", "version", "policy"}
@@ -47,6 +48,16 @@ class Service:
     def beside(self) -> bool:
         """Whether evidence is demanded beside the enclave's own."""
         return self.devices is not None or bool(self.back_ends)
+
+    @property
+    def age(self) -> int:
+        """Seconds for which whoever has appraised such an enclave, and its devices, may use what was found."""
+        return back_end_age(self.policy, self.devices)
+
+
+def back_end_age(policy: AnyPolicy, devices: nvidia.Policy | None) -> int:
+    """The lesser ``max_age`` (seconds) of the two: how long ago a front end may have accepted a back end."""
+    return policy.max_age if devices is None else min(policy.max_age, devices.max_age)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from privproc.secret import Secret
 from privproc.session import transcript
 from privproc.session.attested import Attested, Demands
 from privproc.session.beside import Shown, of_machine
-from privproc.session.contents import Service
+from privproc.session.contents import Service, back_end_age
 from privproc.session.messages import Open, Renewed
 from privproc.trust import check_window
 
@@ -243,7 +243,8 @@ def _replay_back_ends(record: Record, shown: Shown, anchors: TrustAnchors) -> No
             case, back_end.binding(record.leaf)
         ):
             raise UntrustedError("record: the appraisal is not of this back end")
-        check_window("back end's session", back_end.since - AHEAD, back_end.since + case.policy.max_age, at=at)
+        age = back_end_age(case.policy, policy)
+        check_window("back end's session", back_end.since - AHEAD, back_end.since + age, at=at)
         _accepted(report, anchors)
         _replay_machine(back_end.attestation.devices, back_end.binder(record.leaf), policy, anchors, at)
 
