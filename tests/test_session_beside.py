@@ -161,6 +161,35 @@ def test_a_back_end_is_good_as_long_as_its_policy_says(world: Behind) -> None:
         Chat(world)
 
 
+class Server(Behind):
+    """As they are sold: eight GPUs and four switches, and nothing behind."""
+
+    def directory_contents(self, begins: int) -> Contents:
+        contents = super().directory_contents(begins)
+        front, model = contents.services
+        return replace(contents, services=(replace(front, back_ends=()), model), down=1 << 17)
+
+    @property
+    def front_gpus(self) -> tuple[FakeDevice, ...]:
+        gpus = tuple(FakeDevice(self.at, f"gpu {number}") for number in range(8))
+        return gpus + tuple(FakeDevice(self.at, f"switch {number}", "LS_10") for number in range(4))
+
+    def new_machine(self, *args: Any, **kwargs: Any) -> Machine:
+        machine = super().new_machine(*args, **kwargs)
+        machine.back_ends = ()
+        return machine
+
+
+def test_a_whole_server_fits_an_offer_and_a_renewal() -> None:
+    chat = Chat(Server(AT, suite=SUITES[1]))
+    assert chat.session.devices is not None
+    assert len(chat.session.devices.devices) == 12
+    offer = offers(chat.world)[0]
+    assert sum(len(evidence) for _, evidence in offer.devices) > 1 << 16
+    chat.renew()
+    assert chat.ask(QUESTION)
+
+
 # What is demanded, and by whom.
 
 

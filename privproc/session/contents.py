@@ -23,7 +23,8 @@ _BESIDE = {"devices", "back_ends"}  # never empty, so that a service without the
 _LIMIT = 16
 _NAME_LIMIT = 128  # so that Open and the first request hold the longest names
 _NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
-_SIZES = (1 << 12, 1 << 16)
+_UP = (1 << 12, 1 << 16)
+_DOWN = (1 << 12, 1 << 17)  # room for the evidence of eight GPUs and four switches
 _AUTHORITY = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
 
 
@@ -69,7 +70,7 @@ class Contents:
       "issuer": tstr,           the issuer's host or host:port
       "tokens": bstr,           the issuer's directory, with exactly one key
       "group": uint,            the TLS group that is demanded
-      "up": uint, "down": uint, bytes of the first encapsulated request and response, 2^12 to 2^16
+      "up": uint, "down": uint, bytes of the first encapsulated request and response, 2^12 to 2^16 and to 2^17
       "services": [ * { "role": tstr, "log": tstr, "namespace": tstr, "version": uint, "policy": bstr,
                         ? "devices": bstr, ? "back_ends": [ * tstr ] } ],
       "checkpoints": [ * bstr ] }       one for each log, without signatures: the package is signed
@@ -120,8 +121,8 @@ class Contents:
             issuer=_authority(fields, "issuer"),
             tokens=IssuerDirectory.decode(_bytes(fields, "tokens")),
             group=ratls.Group(group),
-            up=_uint(fields, "up", *_SIZES),
-            down=_uint(fields, "down", *_SIZES),
+            up=_uint(fields, "up", *_UP),
+            down=_uint(fields, "down", *_DOWN),
             services=tuple(map(_service, _list(fields, "services"))),
             checkpoints=tuple(map(_checkpoint, _list(fields, "checkpoints"))),
         )

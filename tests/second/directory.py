@@ -168,7 +168,7 @@ def _contents(package: Package, end: int) -> Directory:
     }  # fmt: skip
     gateway, keys, issuer, tokens, group, up, down, services, heads = _shape(_cbor(package.content), kinds)
     check(group in SHARES, "another group")
-    check(4096 <= up <= 65536 and 4096 <= down <= 65536, "sizes out of range")
+    check(4096 <= up <= 65536 and 4096 <= down <= 131072, "sizes out of range")
     check(1 <= len(services) <= 16 and 1 <= len(heads) <= 16, "too few or too many")
     check(all(type(h) is bytes for h in heads), "other types")
     checkpoints = {c.origin: c for c in (Checkpoint.decode(h.decode()) for h in heads)}
