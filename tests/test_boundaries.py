@@ -193,7 +193,7 @@ def samples() -> dict[str, Decoder]:
         "responsekey.announcement.Announcement": of(
             responsekey.Announcement, one_time.announce(max_requests=1, lifetime=60)
         ),
-        "session.directory.Contents": of(session.Contents, contents),
+        "session.contents.Contents": of(session.Contents, contents),
         "session.directory.Published": of(session.Published, published),
         "session.messages.Open": of(messages.Open, opened),
         "session.messages.Forward": of(messages.Forward, messages.Forward(bytes(48), bytes(48), opened.encode())),
@@ -565,12 +565,14 @@ def test_the_exporter_context_is_not_secret_but_sized() -> None:
 BOOLEANS = {
     "attestation.snp.report.Product.has_fmc": "a fact about a product line",
     "attestation.dcap.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "attestation.proof.Unproven.beside": "what the other end asks for",
     "blindrsa.safeprimes.is_safe_prime": "a fact about a number of the issuer's own",
     "discovery.ServiceBinding.alias": "which of two forms a record has",
     "discovery.ServiceBinding.ohttp": "whether a parameter is there; it is a hint and nobody vouches for it",
     "httpauth.Auth.is_scheme": "a comparison of names without regard to case",
     "ratls.hello.ServerHello.is_retry": "which of two messages it is",
     "ratls.openssl.advance": "whether the handshake needs more bytes",
+    "session.contents.Service.beside": "what the directory asks for",
     "tokens.challenge.TokenChallenge.names": "whether a challenge is meant for an origin, which a client may ignore",
 }
 """Public functions that return a boolean, and why it is not a verdict on something received."""

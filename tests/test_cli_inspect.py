@@ -77,6 +77,9 @@ def found() -> Iterator[tuple[str, bytes]]:
         # What is inside of these is arbitrary there, so they only pass for what they are when told to.
         if kind not in {"forward", "opened", "published"}:
             yield kind, unhex(case["encoded"])
+    for case in cases("privproc1_beside"):
+        yield "directory", unhex(case["contents"])
+        yield "offer", offered(case)
     for case in cases("privproc1_run"):
         sealed = unhex(case["answer"]["e"])
         yield "directory", unhex(case["contents"])
@@ -89,6 +92,13 @@ def found() -> Iterator[tuple[str, bytes]]:
         yield "package", unhex(case["transcript"]["signed_package"])
         chunks = [unhex(chunk["wire"]) for chunk in case["answer"]["chunks"]]
         yield "sealed-answer", len(sealed).to_bytes(4, "big") + sealed + b"".join(chunks)
+
+
+def offered(case: dict[str, Any]) -> bytes:
+    """An offer with devices and a back end, around a flight that stands for a real one."""
+    items = [each["type"].to_bytes(2, "big") + unhex(each["evidence"]) for each in case["devices"]]
+    parts = lp(b"flight") + lp(unhex(case["announcement"])) + unhex("0001") + lp(unhex(case["evidence"]))
+    return parts + len(items).to_bytes(2, "big") + b"".join(map(lp, items))
 
 
 def opened(case: dict[str, Any]) -> bytes:
@@ -104,6 +114,7 @@ def lp(data: bytes) -> bytes:
 
 
 CORPUS = list(found())
+BESIDE = cases("privproc1_beside")[0]
 
 
 def leaves(rows: list[Any]) -> list[tuple[int, int]]:
@@ -226,6 +237,27 @@ def test_handles_content_and_credentials_are_not_shown(inspect: Any) -> None:
     assert (
         "secret" in bytes.fromhex(json.loads(inspect(message, "--json", "--reveal")[1])["rows"][-2]["value"]).decode()
     )
+
+
+def test_what_is_beside_evidence(inspect: Any) -> None:
+    status, out, _ = inspect(offered(BESIDE).hex().encode())
+    assert status == 0
+    for pattern in (
+        r"type +0x0001  GPU",
+        r"boot ROM certificate$",
+        r"type +0x0100  back end",
+        r"role +model",
+        r"since +0x000000006b49d200  2027-01-15 08:00:00Z",
+        r"VCEK or VLEK$",
+    ):
+        assert re.search(pattern, out, re.MULTILINE), pattern
+    assert len(re.findall(r"type +0x0001  GPU", out)) == 3
+    assert "subject" in out
+    other = {**BESIDE, "devices": [{"type": 9, "evidence": "ff"}]}
+    assert re.search(r"type +0x0009  not known here\n.*ff$", inspect(offered(other).hex().encode())[1], re.MULTILINE)
+    _, out, _ = inspect(unhex(BESIDE["contents"]).hex().encode())
+    assert "policy for devices" in out
+    assert re.search(r"back ends +1 elements", out)
 
 
 def test_private_keys_are_refused(inspect: Any) -> None:

@@ -177,7 +177,7 @@ LATER = Announcement(SUITES[1], hpke.PrivateKey.generate(SUITES[1].kem).public_k
         (offer_with(announcement=b"\xff" + UNOFFERED[1:]), UnsupportedError, None),
         (offer_with(announcement=b"garbage"), DecodeError, "announcement"),
         (offer_with(announcement=LATER), UntrustedError, None),
-        (offer_with(devices=((1, b"gpu"),)), UnsupportedError, "devices"),
+        (offer_with(devices=((1, b"gpu"),)), UntrustedError, "another session"),
         (offer_with(flight=b"\x16\x03\x03\0\1\0"), DecodeError, None),
         (offer_with(evidence=b"report"), DecodeError, None),
         (lambda data: data[:-1], DecodeError, "Offer"),

@@ -82,7 +82,7 @@ NOT_LISTS = [[], [b""] * 17, {}, b"", 1, None]
         ("tokens", ["", {}, None, 1, b"", b"{}"]),
         ("group", NOT_UINTS),
         ("up", [*NOT_UINTS, 0, 4095, 65537]),
-        ("down", [*NOT_UINTS, 0, 4095, 65537]),
+        ("down", [*NOT_UINTS, 0, 4095, 131073]),
         ("services", NOT_LISTS),
         ("checkpoints", [*NOT_LISTS, [""], [1], [b"log.example\n0\n"]]),
     ],

@@ -60,13 +60,14 @@ class Device:
 
     def establish(self, opening: EnclaveOpening) -> AwaitingRequest:
         """Appraises nothing: takes the channel as the check would give it."""
+        report_data = opening.report_data
         offer, waiting = opening.attest(b"evidence")
         self.offer = Offer.decode(offer)
         established = self.tls.finish(self.offer.flight)
         self.channel = ratls.Channel(established._take())
         self.announcement = Announcement.decode(self.offer.announcement)
         self.th1 = session.transcript.opened(b"p" * 48, b"o" * 48, self.open.encode())
-        self.th2 = session.transcript.attested(self.th1, opening.report_data, 1, b"evidence")
+        self.th2 = session.transcript.attested(self.th1, report_data, 1, b"evidence")
         return waiting
 
     def seal(self, question: bytes) -> tuple[bytes, responsekey.Answer]:

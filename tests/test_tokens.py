@@ -341,7 +341,7 @@ def test_offers(offer):
 def test_malformed_challenges_are_passed_over(contents):
     """The others of the same field are answered."""
     offer = OfferedChallenge(CHALLENGE)
-    bad = httpauth.Auth("PrivateToken", (("challenge", _base64url.encode(contents)),))
+    bad = httpauth.Auth("PrivateToken", (("challenge", base64url.encode_padded(contents)),))
     field = httpauth.encode_challenges([bad, offer.encode(), bad])
     assert decode_offers(field, origin="gateway.example") == (offer,)
 

@@ -17,7 +17,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Self
 
-from privproc.attestation import nitro, sgx, snp, tdx
+from privproc.attestation import nitro, nvidia, sgx, snp, tdx
 from privproc.attestation.cache import Cache
 from privproc.attestation.case import Binding, Case, LogProof, NoBinding, StatedBinding, decide
 from privproc.attestation.expectation import KeyBinding, Level, NoRevocations
@@ -64,6 +64,7 @@ class TrustAnchors:
     intel: Roots
     aws: Roots
     logs: tuple[LogPolicy, ...]
+    nvidia: Roots = nvidia.NVIDIA_ROOTS
 
     @classmethod
     def of_vendors(cls, *logs: LogPolicy) -> Self:

@@ -13,12 +13,14 @@ from typing import NamedTuple
 from privproc import hpke, ratls, responsekey
 from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
 from privproc.attestation.binder import Binding, Direction
-from privproc.errors import PolicyError, UnsupportedError, UsageError
+from privproc.errors import PolicyError, UsageError
 from privproc.keyconfig import Selection, select
 from privproc.responsekey import Announcement, Answer, Context
 from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
 from privproc.session import frames, transcript
-from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.beside import Beside, appraise_beside
+from privproc.session.contents import Contents, Service
+from privproc.session.directory import Anchors, Directory
 from privproc.session.frames import Kind
 from privproc.session.grounds import grounds
 from privproc.session.messages import Offer, Opened, Renewed
@@ -73,6 +75,7 @@ class Attested(NamedTuple):
     format: int
     announcement: Announcement
     evidence: snp.VerifiedEvidence
+    beside: Beside
     sequence: int
     th2: bytes
     until: int
@@ -86,9 +89,9 @@ class Attested(NamedTuple):
 
     @property
     def fresh_until(self) -> int:
-        """When the evidence or the directory that it was judged by ends (Unix seconds); :meth:`again` helps then."""
+        """When any evidence, or the directory that it was judged by, ends (Unix seconds); :meth:`again` helps then."""
         # req: privproc1/4.8 soonest-end
-        return min(self.evidence.not_after, self.demands.selection.not_after)
+        return min(self.evidence.not_after, self.beside.not_after, self.demands.selection.not_after)
 
     def binding(self) -> Binding:
         """What the evidence is bound to, once more from its parts."""
@@ -106,6 +109,7 @@ class Attested(NamedTuple):
     def check(self, *, at: int) -> None:
         """Raise :class:`ExpiredError` unless evidence and directory are in their time."""
         check_window("session's evidence", self.evidence.not_before, self.evidence.not_after, at=at)
+        self.beside.check(at=at)
         self.demands.selection.get(at=at)
 
     def seal(self, question: bytes, *, last: bool) -> tuple[bytes, Answer]:
@@ -183,6 +187,7 @@ class Renewal:
             demands=self.demands,
             announcement=announcement,
             evidence=evidence,
+            beside=_beside(self.demands, evidence, binding, renewed, at),
             sequence=sequence,
             th2=transcript.attested(th1, report_data, renewed.format, renewed.evidence),
             until=self.began + announcement.lifetime,
@@ -213,11 +218,13 @@ def attest(
         raise PolicyError("the enclave's suite or evidence format was not offered")
     established = tls.finish(offer.flight)
     leaf, role, th1 = established.leaf, demands.service.role, transcript.opened(*parts)
+    binding = established.binding(role=role, th1=th1, announcement=offer.announcement)
     report_data = established.bind(role=role, th1=th1, announcement=offer.announcement, devices=offer.devices)
     stapled = Renewed(
         offer.announcement, offer.format, offer.evidence, opened.endorsements, opened.log_proof, offer.devices
     )
     evidence = _appraise(demands, stapled, report_data, at)
+    beside = _beside(demands, evidence, binding, stapled, at)
     return Attested(
         demands=demands,
         channel=established.release(evidence, at=at),
@@ -225,6 +232,7 @@ def attest(
         format=offer.format,
         announcement=announcement,
         evidence=evidence,
+        beside=beside,
         sequence=0,
         th2=transcript.attested(th1, report_data, offer.format, offer.evidence),
         until=began + announcement.lifetime,
@@ -234,8 +242,6 @@ def attest(
 
 
 def _appraise(demands: Demands, shown: Renewed, report_data: SessionBinding, at: int) -> snp.VerifiedEvidence:
-    if shown.devices:
-        raise UnsupportedError("evidence of devices can't be appraised yet")
     chain, logged = grounds(
         endorsements=shown.endorsements,
         log_proof=shown.log_proof,
@@ -252,5 +258,17 @@ def _appraise(demands: Demands, shown: Renewed, report_data: SessionBinding, at:
         logged=logged,
         role=demands.service.role,
         revocations=NO_REVOCATIONS,  # privproc/1 carries none: an entry's end and its minimum version do their work
+        at=at,
+    )
+
+
+def _beside(demands: Demands, evidence: snp.VerifiedEvidence, binding: Binding, shown: Renewed, at: int) -> Beside:
+    return appraise_beside(
+        evidence,
+        binding,
+        shown.devices,
+        contents=demands.contents,
+        service=demands.service,
+        anchors=demands.anchors,
         at=at,
     )

@@ -29,7 +29,8 @@ from privproc.responsekey import Answer, AnswerData, AnswerEnd
 from privproc.secret import Secret
 from privproc.session import transcript
 from privproc.session.attested import Attested, Demands, Renewal, attest
-from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.contents import Contents, Service
+from privproc.session.directory import Anchors, Directory
 from privproc.session.link import Link, Reader, Relay, check_head, content_of, encapsulated
 from privproc.session.messages import Open, Opened
 from privproc.session.profile import FORMATS, IDLE, LEASE, OPEN_PATH, PROOF_FIELD, SUITES
@@ -120,7 +121,7 @@ def _open(service: Service, hello: bytes) -> bytes:
         log=service.log,
         namespace=service.namespace,
         formats=_FORMATS,
-        device_required=False,
+        device_required=service.beside,
         policy_id=service.policy.id,
         nonce=os.urandom(32),
         suites=_SUITES,
@@ -179,17 +180,20 @@ class _Ready(NamedTuple):
 
 @final
 class Session(Step[_Ready]):
-    """An enclave that was appraised, by this very session. ``evidence`` says what was found.
+    """An enclave that was appraised, by this very session. ``evidence`` says what was found; ``devices`` what was found
+    about the GPUs and switches of its machine, ``None`` where the directory demands none; ``back_ends`` what the
+    enclave showed of those behind it, one of each role that the directory demands.
 
     Asks once; the next state comes with the end of the answer. ``until`` (Unix seconds) the session lasts if nothing is
     asked; from ``fresh_until`` on it can't be asked, only :meth:`renew` goes on.
     """
 
-    __slots__ = ("evidence", "fresh_until", "until")
+    __slots__ = ("back_ends", "devices", "evidence", "fresh_until", "until")
 
     def __init__(self, ready: _Ready, *, until: int) -> None:
         super().__init__(ready)
         self.evidence = ready.attested.evidence
+        self.devices, self.back_ends = ready.attested.beside
         self.fresh_until = ready.attested.fresh_until
         self.until = until
 

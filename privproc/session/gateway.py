@@ -39,7 +39,8 @@ from privproc.http import Fields, Request, Response, single
 from privproc.keyconfig import GatewayKey, KeyRing
 from privproc.secret import Secret
 from privproc.session import transcript
-from privproc.session.directory import Contents, Directory
+from privproc.session.contents import Contents
+from privproc.session.directory import Directory
 from privproc.session.messages import HANDLE_LENGTH, Continue, Continued, Forward, Open, Opened
 from privproc.session.profile import (
     ANSWER_SIZES,

@@ -6,7 +6,8 @@ from privproc import ledger
 from privproc.attestation import snp
 from privproc.errors import UnsupportedError
 from privproc.ledger import Logged
-from privproc.session.directory import Anchors, Contents, Service
+from privproc.session.contents import Contents, Service
+from privproc.session.directory import Anchors
 
 __all__ = ["grounds"]
 

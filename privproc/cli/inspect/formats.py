@@ -13,7 +13,7 @@ from privproc.attestation.nvidia.rim import Rim
 from privproc.attestation.snp.chain import Endorsements
 from privproc.attestation.snp.report import Report
 from privproc.attestation.tdx.quote import Quote
-from privproc.cli.inspect import cbor, certificates, evidence, ledger, manifests, messages, oblivious
+from privproc.cli.inspect import beside, cbor, certificates, evidence, ledger, manifests, messages, oblivious
 from privproc.cli.inspect import tokens as privacypass
 from privproc.cli.inspect.walk import Describe, Row, Walk
 from privproc.errors import DecodeError, PeerError
@@ -24,7 +24,8 @@ from privproc.ledger import Entry, Proof
 from privproc.ledger.checkpoint import Note
 from privproc.ledger.oak import Statement
 from privproc.responsekey import Announcement
-from privproc.session.directory import Contents, Published
+from privproc.session.contents import Contents
+from privproc.session.directory import Published
 from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
 
 __all__ = ["FORMATS", "Fit", "Format", "Strength", "describe", "fitting"]
@@ -109,7 +110,7 @@ FORMATS: Final[Sequence[Format]] = (
            manifests.rim),
     Format("cose", "COSE_Sign1 message", "RFC 9052 §4.2", _FORM, cose.Sign1.decode, cbor.cose_message),
     Format("snp-endorsements", "certificates beside a SEV-SNP report", f"{_OWN} §4.6", _FORM, Endorsements.decode,
-           messages.endorsements),
+           beside.endorsements),
     Format("certificate", "X.509 certificate", "RFC 5280 §4", _MARK, certificates.check_certificate,
            certificates.certificate),
     Format("log-proof", "transparency log proof", "C2SP tlog-proof", _MARK, Proof.decode, ledger.proof),

@@ -25,8 +25,9 @@ from privproc.keyconfig import select
 from privproc.responsekey import AnswerData
 from privproc.responsekey.wrapped import Answers, seal_body
 from privproc.session import transcript
+from privproc.session.contents import Service
 from privproc.session.device import _outer, _proof, check_token
-from privproc.session.directory import Directory, Service
+from privproc.session.directory import Directory
 from privproc.session.flows import Flow
 from privproc.session.link import Relay, content_of, encapsulated
 from privproc.session.profile import ANSWER_SIZES, PROOF_FIELD, SUITES

@@ -153,6 +153,8 @@ def verify_passport(passport: Passport, directory: Directory, *, role: str, anch
     # req: privproc1/14.3 low-order-nodes
     hpke.encap(statement.key)  # a point of low order must show before a token is spent on it
     service = contents.service(role)
+    if service.beside:
+        raise UnsupportedError("a passport has no evidence beside the node's, which the directory demands")
     chain, logged = grounds(
         endorsements=passport.endorsements,
         log_proof=passport.log_proof,
