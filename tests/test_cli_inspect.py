@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from privproc.errors import PeerError
 from privproc.ledger import Entry
 from privproc.secret import Secret
 from tests.world.amd import FakeAmd, old_fields
+from tests.world.eat import Entity
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BY_NAME = {it.name: it for it in FORMATS}
@@ -70,6 +72,8 @@ def found() -> Iterator[tuple[str, bytes]]:
     yield from (("signers", unhex(case["data"])) for case in cases("signers"))
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
+    yield from (("eat", unhex(case["token"])) for case in cases("eat_token") if "jwt" not in case["id"])
+    yield from (("corim", unhex(case["data"])) for case in cases("corim") + cases("corim_signed"))
     for case in cases("keypackage"):
         yield "package", unhex(case["copies"][0]["data"])
     for case in cases("privproc1_message"):
@@ -513,3 +517,14 @@ def test_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--types"]) == 0
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()] == [it.name for it in FORMATS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("eat", {266: 1}), ("nitro-document", {"timestamp": "now"}), ("nitro-document", {"cabundle": 1})],
+)
+def test_what_is_of_another_type_than_expected_is_shown_as_far_as_it_goes(kind: str, payload: Any) -> None:
+    message = Entity("ES384", 1).sign1(cbor2.dumps(payload))
+    rows, error = describe(BY_NAME[kind], message, reveal=False)
+    assert error is not None
+    assert sum(leaf.size for row in rows for leaf in row.leaves()) == len(message)

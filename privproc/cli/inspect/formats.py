@@ -8,6 +8,9 @@ from enum import IntEnum
 from typing import Final
 
 from privproc import bhttp, cose, tokens
+from privproc.attestation import corim
+from privproc.attestation.eat import decode_cbor
+from privproc.attestation.envelope import Envelope
 from privproc.attestation.nitro.document import Document
 from privproc.attestation.nvidia.rim import Rim
 from privproc.attestation.snp.chain import Endorsements
@@ -67,6 +70,16 @@ def _published(data: bytes) -> None:
     Proof.decode(both.log_proof)
 
 
+def _eat(data: bytes) -> None:
+    claims = decode_cbor(Envelope.decode(data, "EAT", tags={(), (18,), (61, 18)}).payload)
+    if not claims.nonces and claims.profile is None:
+        raise DecodeError("EAT", "neither a nonce nor a profile")
+
+
+def _corim(data: bytes) -> None:
+    corim.Manifest.decode(Envelope.decode(data, "CoRIM", tags={(18,)}).payload if data[:1] == b"\xd2" else data)
+
+
 _SIZE, _FORM, _MARK = Strength
 _9458, _9577, _9578 = "RFC 9458", "RFC 9577", "RFC 9578"
 _CHUNKED, _BATCHED = "draft-ietf-ohai-chunked-ohttp-08", "draft-ietf-privacypass-batched-tokens-07"
@@ -108,6 +121,8 @@ FORMATS: Final[Sequence[Format]] = (
            Document.decode, cbor.nitro_document),
     Format("nvidia-rim", "NVIDIA's manifest of reference values", "ISO/IEC 19770-2, TCG RIM", _MARK, Rim.decode,
            manifests.rim),
+    Format("eat", "Entity Attestation Token, a CWT", "RFC 9711 §3", _MARK, _eat, cbor.eat_token),
+    Format("corim", "CoRIM, signed or not", corim.DRAFT, _MARK, _corim, cbor.corim),
     Format("cose", "COSE_Sign1 message", "RFC 9052 §4.2", _FORM, cose.Sign1.decode, cbor.cose_message),
     Format("snp-endorsements", "certificates beside a SEV-SNP report", f"{_OWN} §4.6", _FORM, Endorsements.decode,
            beside.endorsements),
