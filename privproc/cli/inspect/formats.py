@@ -9,6 +9,7 @@ from typing import Final
 
 from privproc import bhttp, cose, tokens
 from privproc.attestation.nitro.document import Document
+from privproc.attestation.sgx.quote import Quote as SgxQuote
 from privproc.attestation.snp.chain import Endorsements
 from privproc.attestation.snp.report import Report
 from privproc.attestation.tdx.quote import Quote
@@ -101,6 +102,7 @@ FORMATS: Final[Sequence[Format]] = (
     Format("snp-report", "SEV-SNP attestation report", "AMD 56860, table 23", _MARK, Report.decode,
            evidence.snp_report),
     Format("tdx-quote", "TDX quote", "Intel DCAP, quote formats", _MARK, Quote.decode, evidence.tdx_quote),
+    Format("sgx-quote", "SGX quote", "Intel, ECDSA quote format", _MARK, SgxQuote.decode, evidence.sgx_quote),
     Format("nitro-document", "Nitro attestation document", "AWS Nitro Enclaves, attestation process", _MARK,
            Document.decode, cbor.nitro_document),
     Format("cose", "COSE_Sign1 message", "RFC 9052 §4.2", _FORM, cose.Sign1.decode, cbor.cose_message),
