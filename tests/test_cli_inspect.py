@@ -71,6 +71,7 @@ def found() -> Iterator[tuple[str, bytes]]:
     yield from (("nvidia-rim", case["rim"].encode()) for case in cases("rim"))
     yield from (("signers", unhex(case["data"])) for case in cases("signers"))
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
+    yield from (("sgx-quote", unhex(case["evidence"])) for case in cases("sgx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
     yield from (("eat", unhex(case["token"])) for case in cases("eat_token") if "jwt" not in case["id"])
     yield from (("corim", unhex(case["data"])) for case in cases("corim") + cases("corim_signed"))
@@ -315,6 +316,35 @@ def test_evidence_in_a_certificate(inspect: Any) -> None:
         assert "evidence: quote, as Intel's RA-TLS has it" in out
         assert "report data" in out
     assert "report data" not in inspect(certificate_with("1.2.840.113741.1337.6", b"other"))[1]
+
+
+def test_tagged_evidence_in_a_certificate(inspect: Any) -> None:
+    quote, claims = unhex(cases("sgx")[0]["evidence"]), b"\xa1\x01\x02"
+    for evidence, said in (
+        (quote, "MRENCLAVE"),
+        (unhex(cases("tdx")[0]["evidence"]), "MRTD"),
+        (b"other", "6f74686572"),
+    ):
+        size = len(evidence).to_bytes(2, "big") if len(evidence) > 99 else b""
+        head = b"\x59" + size if size else bytes((0x40 + len(evidence),))
+        value = bytes.fromhex("d9ea6082") + head + evidence + bytes((0x40 + len(claims),)) + claims
+        status, out, _ = inspect(certificate_with("2.23.133.5.4.9", value))
+        assert status == 0
+        assert "60000  quote" in out
+        assert said in out
+        assert claims.hex() in out
+    assert "60000" not in inspect(certificate_with("2.23.133.5.4.9", b"\xd9\xea\x60\x80"))[1]
+
+
+def test_attributes_of_an_enclave(inspect: Any) -> None:
+    quote = bytearray(unhex(cases("sgx")[1]["evidence"]))
+    quote[96] |= 0x42
+    quote[64] = 1
+    _, out, _ = inspect(bytes(quote))
+    assert "INIT, DEBUG, mode64bit, cet" in out
+    assert "NOT ZERO" not in out
+    quote[70] = 1
+    assert inspect(bytes(quote))[1].count("NOT ZERO") == 1
 
 
 def certificate_with(oid: str, value: bytes) -> bytes:

@@ -13,6 +13,7 @@ from privproc.attestation.eat import decode_cbor
 from privproc.attestation.envelope import Envelope
 from privproc.attestation.nitro.document import Document
 from privproc.attestation.nvidia.rim import Rim
+from privproc.attestation.sgx.quote import Quote as SgxQuote
 from privproc.attestation.snp.chain import Endorsements
 from privproc.attestation.snp.report import Report
 from privproc.attestation.tdx.quote import Quote
@@ -117,6 +118,7 @@ FORMATS: Final[Sequence[Format]] = (
     Format("snp-report", "SEV-SNP attestation report", "AMD 56860, table 23", _MARK, Report.decode,
            evidence.snp_report),
     Format("tdx-quote", "TDX quote", "Intel DCAP, quote formats", _MARK, Quote.decode, evidence.tdx_quote),
+    Format("sgx-quote", "SGX quote", "Intel, ECDSA quote format", _MARK, SgxQuote.decode, evidence.sgx_quote),
     Format("nitro-document", "Nitro attestation document", "AWS Nitro Enclaves, attestation process", _MARK,
            Document.decode, cbor.nitro_document),
     Format("nvidia-rim", "NVIDIA's manifest of reference values", "ISO/IEC 19770-2, TCG RIM", _MARK, Rim.decode,
