@@ -270,6 +270,10 @@ def test_storage() -> None:
         waiting.finish(bytes(act.REFUND_SIZE))
     refund = KEY.verify(wire, charge=1, context=CONTEXT).refund()
     assert act.PendingRefund.load(KEY.public_key, kept).finish(refund).balance == 5
+    stored = issue(1).save()
+    credits_ = act.Credits.load(KEY.public_key, stored)
+    stored.wipe()  # what was loaded is a copy
+    assert credits_.balance == 1
     again = act.IssuerKey(PARAMETERS, KEY.to_secret())
     assert again.public_key == KEY.public_key
 

@@ -113,7 +113,7 @@ class Credits(Step[_Held]):
             GROUP.scalars.decode(reader.take(sigma.SIZE), reader.what)
             return a
 
-        return cls(_Held(key, Reader.all(stored.expose(), "ACT credits", read), stored))
+        return cls(_Held(key, Reader.all(stored.expose(), "ACT credits", read), Secret(stored.expose())))
 
     def save(self) -> Secret:
         """192 bytes for the caller's own storage. The credits are used up by it: they are where they are stored."""
@@ -171,7 +171,7 @@ class PendingRefund(Step[_Refunded]):
             GROUP.scalars.decode(reader.take(sigma.SIZE), reader.what)
             return GROUP.decode(reader.take(GROUP.element_size), reader.what)
 
-        return cls(_Refunded(key, Reader.all(stored.expose(), "ACT refund", read), stored))
+        return cls(_Refunded(key, Reader.all(stored.expose(), "ACT refund", read), Secret(stored.expose())))
 
     def save(self) -> Secret:
         """160 bytes for the caller's own storage; this object is used up by it."""
