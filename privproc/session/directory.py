@@ -45,6 +45,7 @@ _SERVICE = {"role", "log", "namespace", "version", "policy"}
 _LIMIT = 16
 _PACKAGE_LIMIT = 1 << 17
 _NAME_LIMIT = 128  # so that Open and the first request hold the longest names
+# req: privproc1/3.2 longest-names-fit
 _NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _SIZES = (1 << 12, 1 << 16)
 _AUTHORITY = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
