@@ -124,6 +124,7 @@ def test_every_flipped_bit_is_refused(place: int, bit: int) -> None:
     ],
     ids=str,
 )
+# req: privproc1/7.2 payload-form
 def test_fields_of_a_package_are_checked(change) -> None:
     fields = dict(cose.decode(package().encode(), "test")) | change
     error = UnsupportedError if 1 in change else DecodeError
@@ -217,6 +218,7 @@ def test_content_opens_inside_its_window_only() -> None:
     assert agreed.content.get(at=GRID.start(5)) == b"content"
 
 
+# req: privproc1/7.3 each-source-once
 def test_threshold_and_names() -> None:
     data = sealed()
     assert settle(data, threshold=1)

@@ -631,6 +631,7 @@ def test_release_and_introduce_exclude_each_other():
         established.export(b"label", b"", 32)
 
 
+# req: privproc1/4.2 no-client-certificate
 def test_no_client_certificate_in_the_handshake():
     """Neither end's handshake asks for one, or shows one."""
     _, _, attesting = begun()

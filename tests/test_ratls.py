@@ -607,6 +607,7 @@ def test_connect_says_when_openssl_cannot(monkeypatch):
 # --- no resumption ----------------------------------------------------------------------------------------------------
 
 
+# req: privproc1/4.2 tickets-are-ignored
 def test_server_that_offers_tickets_gets_full_handshakes():
     server = ForeignServer()
     exported = set()
@@ -647,6 +648,7 @@ def test_client_that_offers_our_ticket_is_refused():
         ratls.accept(IDENTITY, ticket_of_ours(), HYBRID)
 
 
+# req: privproc1/4.2 tickets-are-ignored
 def test_our_tickets_are_useless_even_without_the_check(monkeypatch):
     hello = ticket_of_ours()
     monkeypatch.setattr(ratls.server, "check_client_hello", lambda *_: None)

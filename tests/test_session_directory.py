@@ -107,6 +107,7 @@ def test_each_field_has_its_form(key: str, values: list[Any]) -> None:
     ],
 )
 # req: privproc1/3.2 exactly-its-keys
+# req: privproc1/3.2 longest-names-fit
 def test_each_field_of_a_service_has_its_form(key: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(DecodeError):
@@ -201,6 +202,7 @@ def test_the_only_challenge() -> None:
     assert CONTENTS.token_key == CONTENTS.tokens.token_keys[0]
 
 
+# req: privproc1/3.2 longest-names-fit
 def test_the_longest_names_fit_the_first_request() -> None:
     (service,) = fields()["services"]
     longest = "n" * 128

@@ -399,6 +399,7 @@ def test_new_evidence_that_comes_late(chat: Chat, at: int) -> None:
         renewing.finish(response, at=at if at > AT else -1)
 
 
+# req: privproc1/6.3 new-evidence-is-whole
 def test_new_evidence_that_is_cut_off(chat: Chat) -> None:
     chat.world.wire.taps["host → gateway"] = lambda data: b""
     with pytest.raises(DecodeError, match="renewal: truncated"):

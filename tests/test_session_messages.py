@@ -260,6 +260,8 @@ FIELDS = [b"config", b"suite", b"enc", b"exported", b"token", b"pop"]
 
 # req: privproc1/2.6 evidence-in-the-transcript
 # req: privproc1/2.3 th1-covers-open
+# req: privproc1/1 injective-hash
+# req: privproc1/2.2 outer-covers-exchange
 def test_the_transcript_against_its_definition() -> None:
     config, suite, enc, exported, token, pop = FIELDS
     outer = transcript.outer(config, suite, enc, Secret(exported), token, pop)

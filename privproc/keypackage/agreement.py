@@ -70,6 +70,7 @@ def agree(
     if threshold < 1:
         raise UsageError("a threshold is 1 or more")
     if len({name for name, _ in copies}) != len(copies):
+        # req: privproc1/7.3 each-source-once
         raise UsageError("a source counts once")
     shown = _verified(copies, signers=signers, purpose=purpose, grid=grid, at=at)
     digests = {copy.digest: copy.package.epoch for _, copy in shown}

@@ -87,6 +87,7 @@ class Package:
         """Raises :class:`DecodeError`, or :class:`UnsupportedError` for another version."""
         fields = cose.decode(data, "package")
         if not isinstance(fields, dict) or list(fields) != [1, 2, 3, 4, 5, 6, 7]:
+            # req: privproc1/7.2 payload-form
             raise DecodeError("package", "not a map of the keys 1 to 7")
         version, purpose, epoch, not_before, not_after, previous, content = fields.values()
         if version != _VERSION or type(version) is not int:

@@ -60,6 +60,7 @@ def _context(method: int) -> SSL.Context:
     context.set_max_proto_version(SSL.TLS1_3_VERSION)
     context.set_tls13_ciphersuites(_SUITE)
     context.set_options(SSL.OP_NO_TICKET)
+    # req: privproc1/4.2 tickets-are-ignored
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     return context
 

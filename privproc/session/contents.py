@@ -22,6 +22,7 @@ _SERVICE = {"role", "log", "namespace", "version", "policy"}
 _BESIDE = {"devices", "back_ends"}  # never empty, so that a service without them is written in one way
 _LIMIT = 16
 _NAME_LIMIT = 128  # so that Open and the first request hold the longest names
+# req: privproc1/3.2 longest-names-fit
 _NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _UP = (1 << 12, 1 << 16)
 _DOWN = (1 << 12, 1 << 17)  # room for the evidence of eight GPUs and four switches

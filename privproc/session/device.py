@@ -271,6 +271,7 @@ class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
                 if isinstance(event, ratls.DataReceived):
                     attested = renewal.receive_data(event.data, at=at) or attested
         if attested is None:
+            # req: privproc1/6.3 new-evidence-is-whole
             raise DecodeError("renewal", "truncated")
         return Session(_Ready(attested, link._replace(handle=reader.handle)), until=_ends(attested, at))
 

@@ -163,6 +163,7 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
     def read(self, *, at: int) -> OpenRequest | ContinueRequest | WrappedRequest:
         """Parse the request; for one that brings a token check token and proof. Raises :class:`PeerError`."""
         message, exchange = self._take()
+        # req: privproc1/4.4 known-length-framing
         if not message.startswith(_KNOWN_LENGTH):
             raise PolicyError("a request is framed with known lengths")
         request = bhttp.decode_request(message)
@@ -183,7 +184,6 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
         return self._answer.seal(Response(REFUSED), self._refusal)
 
 
-# req: privproc1/4.4 known-length-framing
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
     if exchange.size != exchange.epoch.contents.up:
         # req: privproc1/4.5 up-bytes-exactly

@@ -214,7 +214,6 @@ class Policy(CanonicalPolicy):
     @classmethod
     def _read(cls, reader: Reader) -> Self:
         if reader.u8() != _VERSION:
-            # req: privproc1/3.3 policies-are-canonical
             raise UnsupportedError("policy: version is not 1")
         floors_reader = reader.sub(2)
         floors = []
