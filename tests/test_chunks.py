@@ -42,6 +42,13 @@ def test_both_have_the_markers_they_were_given():
                 AESGCM(KEY).decrypt(nonce, ciphertext, other)
 
 
+def test_chunks_open_in_their_order():
+    sealer, opener = pair()
+    assert [opener.open(sealer.seal(bytes([number]))) for number in range(3)] == [b"\0", b"\1", b"\2"]
+    assert not opener.ended
+    assert opener.open(sealer.seal(b"3", last=True), last=True) == b"3"
+
+
 def test_the_last_chunk_ends_both():
     sealer, opener = pair()
     opener.open(sealer.seal(b"", last=True), last=True)

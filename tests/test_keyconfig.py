@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -119,6 +120,8 @@ class TestConfig:
         for key_id in (-1, 256):
             with pytest.raises(UsageError):
                 config(key_id)
+            with pytest.raises(UsageError):
+                replace(config(255), key_id=key_id)
         with pytest.raises(UsageError):
             config(suites=[])
         with pytest.raises(UsageError):
@@ -210,10 +213,18 @@ class TestList:
             KeyConfigs((config(1), Skipped(1, 0x9999, bytes(20))))
 
     def test_bound(self):
-        with pytest.raises(LimitError):
+        with pytest.raises(LimitError, match=r"^key configurations: "):
             KeyConfigs.decode(bytes(MAX_LIST + 1))
         with pytest.raises(DecodeError):
             KeyConfigs.decode(bytes(MAX_LIST))
+
+    def test_errors_name_what_is_read(self):
+        with pytest.raises(DecodeError) as raised:
+            KeyConfigs.decode(prefixed(config(1).encode()) + b"\0")
+        assert raised.value.what == "key configurations"
+        with pytest.raises(DecodeError) as raised:
+            KeyConfig.decode(config(1).encode() + b"\0")
+        assert raised.value.what == "key configuration"
 
 
 class TestSelect:

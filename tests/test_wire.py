@@ -58,6 +58,21 @@ class TestReaderAndWriter:
             with pytest.raises(UsageError, match=f"doesn't fit {width}"):
                 Writer().uint(width, value)
 
+    @pytest.mark.parametrize(("name", "width"), WIDTHS.items())
+    def test_each_byte_of_an_integer_has_its_place(self, name, width):
+        data = bytes(range(0x11, 0x11 + 2 * width))
+        found = Reader.all(data, "numbers", lambda reader: [getattr(reader, name)(), getattr(reader, name)()])
+        assert found == [int.from_bytes(half, "big") for half in (data[:width], data[width:])]
+        with pytest.raises(DecodeError, match=f"^number: {width} bytes wanted, {width - 1} left") as raised:
+            Reader.all(data[: width - 1], "number", getattr(Reader, name))
+        assert raised.value.what == "number"
+
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_a_vector_of_an_allowed_length_that_is_cut_off_lacks_bytes(self, size):
+        """And has no wrong length, which is another mistake of the sender's."""
+        with pytest.raises(DecodeError, match=f"{size} bytes wanted, 0 left"):
+            Reader.all(bytes([size]), "vector", lambda reader: reader.vector(1, 1, 2))
+
     @given(st.binary(max_size=300), st.sampled_from([2, 3, 4]))
     def test_vectors(self, data, width):
         encoded = Writer().vector(width, data).done()
@@ -160,6 +175,19 @@ class TestFeed:
         assert feed.receive(self.STREAM, last=True) == wanted
         assert feed.offset == len(self.STREAM)
         assert run(blocks, [self.STREAM]) == wanted
+
+    def test_a_parser_may_begin_with_an_event(self):
+        def greeting():
+            yield "hello"
+            yield (yield Need(1, 1))
+
+        assert run(greeting, [b"x"]) == ["hello", b"x"]
+
+    def test_errors_name_the_stream(self):
+        for data in (b"\x02a", self.STREAM + b"x"):
+            with pytest.raises(DecodeError) as raised:
+                Feed("stream", blocks()).receive(data, last=True)
+            assert raised.value.what == "stream"
 
     @given(st.lists(st.integers(0, 10), max_size=8))
     def test_any_split_gives_the_same_events(self, cuts):
