@@ -1,8 +1,9 @@
 """Any party is killed at any step and started anew from what it had stored.
 
-What is stored: the device's wallet, the gateway's spent tokens and live sessions, of the enclave nothing. After each
-crash no token was used twice, none is lost unless its first byte was sent, no key met a nonce twice, the user knows
-that the request failed, and the next one succeeds.
+What is stored: the device's wallet with its plan, the issuer's key, the gateway's spent tokens and live sessions, of
+the enclave nothing. After each crash no token was used twice, none is lost unless its first byte was sent, no key met a
+nonce twice, the user knows that the request failed, and the next one succeeds. Steps are what crosses a boundary: of
+single exchanges each message, of a pipe each piece, of issuance each request and answer.
 """
 
 from __future__ import annotations
@@ -18,19 +19,22 @@ from unittest import mock
 import pytest
 
 from privproc import session
+from privproc.blindrsa import PrivateKey
 from privproc.errors import DecodeError, PeerError
 from privproc.hpke import Aead
 from privproc.secret import Secret
 from privproc.session import Live, transcript
 from privproc.session.messages import Forward
 from privproc.session.profile import SUITES
-from privproc.tokens import Source, Wallet
+from privproc.tokens import BoundToken, Issuer, IssuerKey, Source, Wallet
 from privproc.tokens.sqlite import SQLiteStore
+from tests.world.device import Piped
 from tests.world.relay import ROUTE
 from tests.world.world import ROLE, World
 
 AT = 1_800_000_000
 TOKENS = 2
+MANY = 300
 KEY = Secret(bytes(range(32)))
 FORWARD_SIZE = 2144
 QUESTION = b"When does the boat leave the harbour?"
@@ -63,9 +67,11 @@ class Nonces:
 
 
 class Life:
-    """A world whose parties can be killed; ``steps`` counts what crosses a boundary."""
+    """A world whose parties can be killed; ``steps`` counts what crosses a boundary. ``tokens``: how many the wallet
+    plans for; they are there already if it is ``stocked``.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tokens: int, *, stocked: bool) -> None:
         self.folder = folder
         self.world = World(AT, suite=SUITES[1])
         self.steps = 0
@@ -73,7 +79,11 @@ class Life:
         self.nonces: dict[bytes, bytes] = {}  # th1 to the token's nonce
         self.sent: set[bytes] = set()  # nonces of tokens of which a byte went out
         self.taken: set[bytes] = set()
-        self.fill()
+        self.planned = self.held = 0
+        self.plan(tokens)
+        self.start_device()
+        if stocked:
+            self.fetch()
         self.start_gateway()
         cross = self.world.wire.cross
 
@@ -89,15 +99,20 @@ class Life:
         self.pending = b""
         mock.patch.object(self.world.wire, "cross", crossing).start()
 
-    def fill(self) -> None:
-        wallet = Wallet()
-        self.directory = directory = self.world.learn()
-        contents = directory.contents.get(at=AT)
+    def plan(self, count: int) -> None:
+        self.directory = self.world.learn()
+        contents = self.directory.contents.get(at=AT)
         self.source = Source.of(contents.challenge, contents.token_key)
-        plan = wallet.plan(self.source, count=TOKENS, opens=AT, closes=AT + 1, expires=AT + 9999, at=AT)
-        wallet.add(plan, [self.world.token(directory) for _ in range(TOKENS)], at=AT)
+        wallet = Wallet()
+        wallet.plan(self.source, count=count, opens=AT, closes=AT + 1, expires=AT + 9999, at=AT)
         self.disk = wallet.save(KEY)
-        self.start_device()
+
+    def fetch(self) -> None:
+        """Carry out what is due, if anything is: a fetch that failed is, and one that was stored isn't."""
+        for plan in self.wallet.due(at=AT):
+            self.wallet.add(plan, [self.world.token(self.directory) for _ in range(plan.count)], at=AT)
+            self.disk = self.wallet.save(KEY)
+            self.held += plan.count
 
     # Starting anew.
 
@@ -114,16 +129,28 @@ class Life:
     def start_enclave(self) -> None:
         self.world.machine.sessions.clear()
 
+    def start_issuer(self) -> None:
+        """Its key and its window are all that it has."""
+        (key,) = self.world.issuer.issuer._keys.values()
+        assert isinstance(key.op, PrivateKey)
+        stored = PrivateKey.decode_pkcs8(key.op.encode_pkcs8())
+        self.world.issuer.issuer = Issuer([IssuerKey(stored, key.not_before, key.not_after)])
+
     def restart(self, party: str) -> None:
+        self.pending = b""
         getattr(self, f"start_{party}")()
 
     # The user.
 
-    def connect(self) -> Any:
+    def take(self) -> BoundToken:
         bound = self.wallet.take(self.source, at=AT)
-        nonce = bound.token.nonce
-        self.taken.add(nonce)
+        self.taken.add(bound.token.nonce)
         self.disk = self.wallet.save(KEY)  # taken, saved, and only then sent
+        return bound
+
+    def connect(self) -> Any:
+        bound = self.take()
+        nonce = bound.token.nonce
         request, opening = session.begin(
             self.directory, bound, role=ROLE, relay=ROUTE, anchors=self.world.anchors, at=AT
         )
@@ -147,6 +174,22 @@ class Life:
         for step in (self.ask, self.renew, self.ask):
             ready = step(ready)
 
+    def converse_in_a_pipe(self) -> None:
+        bound = self.take()
+        nonce = bound.token.nonce
+        piped = Piped(self.world, self.directory, bound)
+        self.nonces[piped.pipe._prepared[0].th1] = self.pending = nonce
+        piped.open()
+        self.pending = b""
+        assert piped.ask(QUESTION).strip() == QUESTION
+        piped.renew()
+        assert piped.ask(QUESTION, last=True).strip() == QUESTION
+        list(piped.event())
+
+    def fetch_and_converse(self) -> None:
+        self.fetch()
+        self.converse()
+
     # What must hold.
 
     def check(self) -> None:
@@ -157,18 +200,18 @@ class Life:
                 forwarded[self.nonces[transcript.opened(forward.package, forward.outer, forward.open)]] += 1
         assert set(forwarded.values()) <= {1}
         left = Wallet.load(self.disk, KEY).count(self.source, at=AT)
-        assert left == TOKENS - len(self.taken)
+        assert left == self.held - len(self.taken)
         assert self.taken - set(forwarded) <= self.sent
 
 
 @contextmanager
-def living(folder: Path) -> Iterator[Life]:
+def living(folder: Path, tokens: int = TOKENS, *, stocked: bool = True) -> Iterator[Life]:
     nonces = Nonces()
     with (
         mock.patch.object(Aead.AES_128_GCM, "_new", nonces.watch(Aead.AES_128_GCM._new)),
         mock.patch.object(Aead.AES_256_GCM, "_new", nonces.watch(Aead.AES_256_GCM._new)),
     ):
-        life = Life(folder)
+        life = Life(folder, tokens, stocked=stocked)
         try:
             yield life
         finally:
@@ -177,32 +220,49 @@ def living(folder: Path) -> Iterator[Life]:
     assert set(nonces.seen.values()) == {1}
 
 
-def steps(folder: Path) -> int:
-    """How many steps an undisturbed conversation has."""
-    with living(folder) as life:
-        before = life.steps
-        life.converse()
-        life.check()
-        return life.steps - before
+Talk = Callable[[Life], None]
+
+
+def killed(life: Life, talk: Talk, party: str, fatal: int) -> None:
+    """The step ``fatal`` of ``talk`` is the last of ``party``; then it goes on from what it has stored."""
+    life.fatal = life.steps + fatal
+    with pytest.raises(Crash):  # the user's outcome: it failed, and nothing goes on by itself
+        talk(life)
+    assert life.steps == life.fatal
+    life.restart(party)
+    talk(life)
+    life.check()
 
 
 @pytest.mark.parametrize("party", ["device", "gateway", "enclave"])
-def test_any_party_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
-    (tmp_path / "whole").mkdir()
-    count = steps(tmp_path / "whole")
-    assert count > 20
+@pytest.mark.parametrize("talk", [Life.converse, Life.converse_in_a_pipe], ids=["exchanges", "pipe"])
+def test_any_party_is_killed_at_any_step(tmp_path: Path, talk: Talk, party: str) -> None:
+    with living(tmp_path, MANY) as life:
+        before = life.steps
+        talk(life)
+        count = life.steps - before
+        assert count > 20
+        for fatal in range(1, count + 1):
+            killed(life, talk, party, fatal)
+        assert len(life.taken) == 2 * count + 1
+
+
+@pytest.mark.parametrize("party", ["device", "issuer"])
+def test_issuance_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
+    """A fetch that failed stays due, over a restart too; tokens that were not stored are nobody's."""
+    count = 3 * TOKENS  # the account, the request, the answer
+    with living(tmp_path, stocked=False) as life:
+        before = life.steps
+        life.fetch()
+        assert life.steps == before + count
+        life.converse()
     for fatal in range(1, count + 1):
         folder = tmp_path / f"{fatal}"
         folder.mkdir()
-        with living(folder) as life:
-            life.fatal = life.steps + fatal
-            with pytest.raises(Crash):  # the user's outcome: it failed, and nothing goes on by itself
-                life.converse()
-            life.restart(party)
-            assert life.steps == life.fatal
-            life.converse()
-            life.check()
-            assert len(life.taken) == 2
+        with living(folder, stocked=False) as life:
+            killed(life, Life.fetch_and_converse, party, fatal)
+            assert life.held == TOKENS
+            assert len(life.taken) == 1
 
 
 @pytest.mark.parametrize("step", range(3))
