@@ -10,7 +10,7 @@ import pickle
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -39,6 +39,8 @@ from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from tests.codec import check_contract
+from tests.world.nvidia import FakeDevice
+from tests.world.nvidia import strict_policy as gpu_policy
 from tests.world.world import World
 
 AT = 1_800_000_000
@@ -99,6 +101,13 @@ def encoded(value: Any) -> bytes:
     return value.encode()
 
 
+def demanding(contents: session.Contents) -> session.Contents:
+    """Of a service with a GPU, and one behind it."""
+    (service,) = contents.services
+    front = replace(service, devices=gpu_policy(FakeDevice(AT)), back_ends=("model",))
+    return replace(contents, services=(front, replace(service, role="model")))
+
+
 @functools.cache
 def samples() -> dict[str, Decoder]:
     """A valid sample of each format; the canonical ones encode to it again."""
@@ -120,9 +129,11 @@ def samples() -> dict[str, Decoder]:
     body = bytes(responsekey.REQUEST_SIZES[0] + 16)
     mapping: dict[str, Decoder] = {
         "attestation.forwarded.BackEnd": of(
-            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"evidence"))
+            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"e", devices=((1, b"gpu"),)))
         ),
-        "attestation.message.Attestation": of(Attestation, Attestation(1, b"evidence", b"chain", b"proof")),
+        "attestation.message.Attestation": of(
+            Attestation, Attestation(1, b"evidence", b"chain", b"proof", ((2, b""),))
+        ),
         "attestation.snp.chain.Endorsements": of(snp.Endorsements, chip.endorsements),
         "attestation.snp.policy.Policy": of(snp.Policy, contents.services[0].policy),
         "attestation.snp.report.Report": Decoder(
@@ -172,6 +183,7 @@ def samples() -> dict[str, Decoder]:
             responsekey.Announcement, one_time.announce(max_requests=1, lifetime=60)
         ),
         "session.contents.Contents": of(session.Contents, contents),
+        "session.contents.Contents, with demands": of(session.Contents, demanding(contents)),
         "session.directory.Published": of(session.Published, published),
         "session.messages.Open": of(messages.Open, opened),
         "session.messages.Forward": of(messages.Forward, messages.Forward(bytes(48), bytes(48), opened.encode())),
