@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,8 +23,10 @@ from hypothesis import strategies as st
 import privproc
 from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, ratls, responsekey, session, tokens
 from privproc._step import Step, Unique
-from privproc.attestation import snp
+from privproc.attestation import cbor, corim, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
+from privproc.attestation.dcap.policy import PlatformPolicy
+from privproc.attestation.dcap.tcb import QeIdentity, TcbInfo
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
 from privproc.attestation.policy import CanonicalPolicy
@@ -38,12 +41,22 @@ from privproc.responsekey.wrapped import Wrap
 from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
+from privproc.tokens.experimental.challenge import CredentialChallenge
 from tests.codec import check_contract
+from tests.world.corim import comid, element, manifest, state, validity
+from tests.world.eat import Entity
 from tests.world.nvidia import FakeDevice
 from tests.world.nvidia import strict_policy as gpu_policy
 from tests.world.world import World
 
 AT = 1_800_000_000
+CLAIMS = {
+    10: bytes(8),
+    257: {"a": bytes(7)},
+    265: b"\x2a\x03",
+    266: {"a": {263: 1}, "b": [-16, bytes(32)]},
+    272: [[0, b""]],
+}
 WORLD = World(AT)
 
 
@@ -128,6 +141,15 @@ def samples() -> dict[str, Decoder]:
     head = Head("r", "l", "n", bytes(32), bytes(32), (bytes(48), b"n" * 48), bytes(48))
     body = bytes(responsekey.REQUEST_SIZES[0] + 16)
     mapping: dict[str, Decoder] = {
+        "attestation.cbor.decode": Decoder(lambda data: cbor.decode(data, "it"), cbor2.dumps(CLAIMS)),
+        "attestation.corim.comid.Comid": Decoder(corim.Comid.decode, comid(state(element({2: [[1, bytes(32)]]}, "a")))),
+        "attestation.corim.manifest.Manifest": Decoder(
+            corim.Manifest.decode, manifest(comid(state(element({1: 1}))), m4=validity(1, 2))
+        ),
+        "attestation.eat.claims.decode_bundle": Decoder(eat.decode_bundle, cbor2.dumps([b"token", {"a": b"claims"}])),
+        "attestation.eat.claims.decode_cbor": Decoder(eat.decode_cbor, cbor2.dumps(CLAIMS)),
+        "attestation.eat.claims.decode_json": Decoder(eat.decode_json, b'{"submods":{"a":["JWT","a"]}}', exact=False),
+        "attestation.eat.token.Token": Decoder(eat.Token.decode, Entity("ES256", 1).cwt(CLAIMS)),
         "attestation.forwarded.BackEnd": of(
             BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"e", devices=((1, b"gpu"),)))
         ),
@@ -238,17 +260,22 @@ def takes_bytes_alone(function: Any) -> bool:
     return [it.annotation for it in needed] == ["bytes"]
 
 
-def issubclass_(thing: Any, base: type) -> bool:
+def issubclass_(thing: Any, base: type | tuple[type, ...]) -> bool:
     return inspect.isclass(thing) and issubclass(thing, base)
+
+
+BASES = (CanonicalPolicy, PlatformPolicy, TcbInfo, QeIdentity, CredentialChallenge)
+"""Abstract, with a ``decode`` that their subclasses share."""
 
 
 FOUND = {
     name.removesuffix(".decode"): function
     for name, function in METHODS.items()
     if name.rsplit(".", 1)[-1].startswith("decode") and takes_bytes_alone(function)
-} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, CanonicalPolicy)}
+} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, BASES)}
 """Every public function named ``decode...`` that takes bytes and nothing else, with a sample or without."""
-del FOUND["attestation.policy.CanonicalPolicy"]  # abstract; its subclasses are there
+for base in BASES:
+    del FOUND[f"{base.__module__.removeprefix('privproc.')}.{base.__name__}"]
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))
@@ -269,7 +296,7 @@ def bound(name: str) -> Callable[[bytes], Any]:
 
 def test_the_samples_are_of_decoders_that_exist() -> None:
     known = {name.split(",")[0] for name in samples()}
-    others = {"cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
+    others = {"attestation.cbor.decode", "cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
     others |= {"ledger.checkpoint.NoteSignature", "tokens.token.Token.from_authorization"}
     assert known - others <= set(FOUND)
 
@@ -503,7 +530,7 @@ def shown_fields() -> Iterator[str]:
         for kind in vars(module).values():
             if not inspect.isclass(kind) or kind.__module__ != module.__name__:
                 continue
-            if is_dataclass(kind):
+            if is_dataclass(kind) and not inspect.isabstract(kind):  # what is abstract has subclasses
                 made: Any = object.__new__(kind)
                 members = {it.name: str(it.type) for it in fields(kind)}
             elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
@@ -549,7 +576,7 @@ def test_the_exporter_context_is_not_secret_but_sized() -> None:
 
 BOOLEANS = {
     "attestation.snp.report.Product.has_fmc": "a fact about a product line",
-    "attestation.tdx.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "attestation.dcap.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
     "attestation.proof.Unproven.beside": "what the other end asks for",
     "blindrsa.safeprimes.is_safe_prime": "a fact about a number of the issuer's own",
     "discovery.ServiceBinding.alias": "which of two forms a record has",

@@ -140,6 +140,7 @@ def test_by_hand():
     ],
     ids=["left out", "twice", "changed", "another type", "another's"],
 )
+# req: privproc1/15.4 committed-to
 def test_what_the_front_end_did_not_commit_to(shown):
     with pytest.raises(UntrustedError):
         read_back_ends(*front(BACK.device, shown=shown), machine=None, at=AT)
@@ -156,6 +157,7 @@ def test_a_front_end_past_its_time():
         read_back_ends(*found, machine=None, at=found.evidence.not_after)
 
 
+# req: privproc1/15.4 committed-to
 def test_devices_that_are_none():
     with pytest.raises(UnsupportedError):
         read_back_ends(*front((1, b"a GPU's evidence")), machine=None, at=AT)
@@ -191,6 +193,7 @@ def test_a_front_end_cannot_change_what_the_back_end_signed(field):
         found.accept(evidence, role=found.role, maximum_age=3600, at=AT)
 
 
+# req: privproc1/15.4 the-front-ends-leaf
 def test_a_back_end_of_another_front_end():
     """Its evidence names the certificate of the end that it talks to: not the one that this device talks to."""
     found = committed(back_end(OTHER_ID))
@@ -199,6 +202,7 @@ def test_a_back_end_of_another_front_end():
         found.accept(evidence, role=MODEL, maximum_age=3600, at=AT)
 
 
+# req: privproc1/15.4 role-and-age
 def test_another_role_than_asked_for():
     for found, evidence_role, role in ((committed(), MODEL, FRONT), (committed(), FRONT, MODEL)):
         evidence = appraise(found.attestation, found.binding, evidence_role)
@@ -219,6 +223,7 @@ def test_another_role_than_asked_for():
         (AT + AHEAD + 1, AT, False),
     ],
 )
+# req: privproc1/15.4 role-and-age
 def test_how_old_it_may_be(since, at, good):
     back = replace(BACK, since=since)
     if good:
@@ -238,6 +243,7 @@ def test_it_ends():
 
 
 @pytest.mark.parametrize("roles", [[], [MODEL, MODEL], [MODEL, "search"], ["search"]])
+# req: privproc1/15.4 exactly-the-demanded
 def test_exactly_what_is_demanded(roles):
     with pytest.raises(PolicyError):
         demand_back_ends([accepted()], roles, at=AT)

@@ -1,13 +1,13 @@
 """Any party is killed at any step and started anew from what it had stored.
 
-What is stored: the device's wallet with its plan, the issuer's key, the gateway's spent tokens and live sessions, of
-the enclave nothing. After each crash no token was used twice, none is lost unless its first byte was sent, no key met a
-nonce twice, the user knows that the request failed, and the next one succeeds. Steps are what crosses a boundary: of
-single exchanges each message, of a pipe each piece, of issuance each request and answer.
+What is stored: the device's wallet, the issuer's charges, the gateway's spent tokens and live sessions, of relay and
+enclave nothing. After each crash no token was used twice, none is lost unless its first byte was sent, no key met a
+nonce twice, the user knows that the request failed, and the next one succeeds.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,23 +18,23 @@ from unittest import mock
 
 import pytest
 
-from privproc import session
-from privproc.blindrsa import PrivateKey
-from privproc.errors import DecodeError, PeerError
+from privproc import session, tokens
+from privproc.errors import DecodeError, LimitError, PeerError
 from privproc.hpke import Aead
+from privproc.http import Request, Response
 from privproc.secret import Secret
 from privproc.session import Live, transcript
 from privproc.session.messages import Forward
 from privproc.session.profile import SUITES
-from privproc.tokens import BoundToken, Issuer, IssuerKey, Source, Wallet
+from privproc.tokens import BoundToken, Decision, MemoryQuotas, NoTokenError, Source, Wallet
 from privproc.tokens.sqlite import SQLiteStore
-from tests.world.device import Piped
-from tests.world.relay import ROUTE
+from tests.world.issuer import WorldIssuer, token_request
+from tests.world.relay import ROUTE, RelayServer
+from tests.world.wire import Wire
 from tests.world.world import ROLE, World
 
 AT = 1_800_000_000
 TOKENS = 2
-MANY = 300
 KEY = Secret(bytes(range(32)))
 FORWARD_SIZE = 2144
 QUESTION = b"When does the boat leave the harbour?"
@@ -67,11 +67,9 @@ class Nonces:
 
 
 class Life:
-    """A world whose parties can be killed; ``steps`` counts what crosses a boundary. ``tokens``: how many the wallet
-    plans for; they are there already if it is ``stocked``.
-    """
+    """A world whose parties can be killed; ``steps`` counts what crosses a boundary."""
 
-    def __init__(self, folder: Path, tokens: int, *, stocked: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.world = World(AT, suite=SUITES[1])
         self.steps = 0
@@ -79,11 +77,8 @@ class Life:
         self.nonces: dict[bytes, bytes] = {}  # th1 to the token's nonce
         self.sent: set[bytes] = set()  # nonces of tokens of which a byte went out
         self.taken: set[bytes] = set()
-        self.planned = self.held = 0
-        self.plan(tokens)
-        self.start_device()
-        if stocked:
-            self.fetch()
+        self.fetched = TOKENS
+        self.fill()
         self.start_gateway()
         cross = self.world.wire.cross
 
@@ -99,20 +94,15 @@ class Life:
         self.pending = b""
         mock.patch.object(self.world.wire, "cross", crossing).start()
 
-    def plan(self, count: int) -> None:
-        self.directory = self.world.learn()
-        contents = self.directory.contents.get(at=AT)
-        self.source = Source.of(contents.challenge, contents.token_key)
+    def fill(self) -> None:
         wallet = Wallet()
-        wallet.plan(self.source, count=count, opens=AT, closes=AT + 1, expires=AT + 9999, at=AT)
+        self.directory = directory = self.world.learn()
+        contents = directory.contents.get(at=AT)
+        self.source = Source.of(contents.challenge, contents.token_key)
+        plan = wallet.plan(self.source, count=TOKENS, opens=AT, closes=AT + 1, expires=AT + 9999, at=AT)
+        wallet.add(plan, [self.world.token(directory) for _ in range(TOKENS)], at=AT)
         self.disk = wallet.save(KEY)
-
-    def fetch(self) -> None:
-        """Carry out what is due, if anything is: a fetch that failed is, and one that was stored isn't."""
-        for plan in self.wallet.due(at=AT):
-            self.wallet.add(plan, [self.world.token(self.directory) for _ in range(plan.count)], at=AT)
-            self.disk = self.wallet.save(KEY)
-            self.held += plan.count
+        self.start_device()
 
     # Starting anew.
 
@@ -129,28 +119,20 @@ class Life:
     def start_enclave(self) -> None:
         self.world.machine.sessions.clear()
 
-    def start_issuer(self) -> None:
-        """Its key and its window are all that it has."""
-        (key,) = self.world.issuer.issuer._keys.values()
-        assert isinstance(key.op, PrivateKey)
-        stored = PrivateKey.decode_pkcs8(key.op.encode_pkcs8())
-        self.world.issuer.issuer = Issuer([IssuerKey(stored, key.not_before, key.not_after)])
+    def start_relay(self) -> None:
+        """It keeps nothing."""
+        self.world.relay = RelayServer(self.world.wire, self.world.server, self.world.mirrors)
 
     def restart(self, party: str) -> None:
-        self.pending = b""
         getattr(self, f"start_{party}")()
 
     # The user.
 
-    def take(self) -> BoundToken:
-        bound = self.wallet.take(self.source, at=AT)
-        self.taken.add(bound.token.nonce)
-        self.disk = self.wallet.save(KEY)  # taken, saved, and only then sent
-        return bound
-
     def connect(self) -> Any:
-        bound = self.take()
+        bound = self.wallet.take(self.source, at=AT)
         nonce = bound.token.nonce
+        self.taken.add(nonce)
+        self.disk = self.wallet.save(KEY)  # taken, saved, and only then sent
         request, opening = session.begin(
             self.directory, bound, role=ROLE, relay=ROUTE, anchors=self.world.anchors, at=AT
         )
@@ -174,22 +156,6 @@ class Life:
         for step in (self.ask, self.renew, self.ask):
             ready = step(ready)
 
-    def converse_in_a_pipe(self) -> None:
-        bound = self.take()
-        nonce = bound.token.nonce
-        piped = Piped(self.world, self.directory, bound)
-        self.nonces[piped.pipe._prepared[0].th1] = self.pending = nonce
-        piped.open()
-        self.pending = b""
-        assert piped.ask(QUESTION).strip() == QUESTION
-        piped.renew()
-        assert piped.ask(QUESTION, last=True).strip() == QUESTION
-        list(piped.event())
-
-    def fetch_and_converse(self) -> None:
-        self.fetch()
-        self.converse()
-
     # What must hold.
 
     def check(self) -> None:
@@ -200,18 +166,18 @@ class Life:
                 forwarded[self.nonces[transcript.opened(forward.package, forward.outer, forward.open)]] += 1
         assert set(forwarded.values()) <= {1}
         left = Wallet.load(self.disk, KEY).count(self.source, at=AT)
-        assert left == self.held - len(self.taken)
+        assert left == self.fetched - len(self.taken)
         assert self.taken - set(forwarded) <= self.sent
 
 
 @contextmanager
-def living(folder: Path, tokens: int = TOKENS, *, stocked: bool = True) -> Iterator[Life]:
+def living(folder: Path) -> Iterator[Life]:
     nonces = Nonces()
     with (
         mock.patch.object(Aead.AES_128_GCM, "_new", nonces.watch(Aead.AES_128_GCM._new)),
         mock.patch.object(Aead.AES_256_GCM, "_new", nonces.watch(Aead.AES_256_GCM._new)),
     ):
-        life = Life(folder, tokens, stocked=stocked)
+        life = Life(folder)
         try:
             yield life
         finally:
@@ -220,49 +186,34 @@ def living(folder: Path, tokens: int = TOKENS, *, stocked: bool = True) -> Itera
     assert set(nonces.seen.values()) == {1}
 
 
-Talk = Callable[[Life], None]
-
-
-def killed(life: Life, talk: Talk, party: str, fatal: int) -> None:
-    """The step ``fatal`` of ``talk`` is the last of ``party``; then it goes on from what it has stored."""
-    life.fatal = life.steps + fatal
-    with pytest.raises(Crash):  # the user's outcome: it failed, and nothing goes on by itself
-        talk(life)
-    assert life.steps == life.fatal
-    life.restart(party)
-    talk(life)
-    life.check()
-
-
-@pytest.mark.parametrize("party", ["device", "gateway", "enclave"])
-@pytest.mark.parametrize("talk", [Life.converse, Life.converse_in_a_pipe], ids=["exchanges", "pipe"])
-def test_any_party_is_killed_at_any_step(tmp_path: Path, talk: Talk, party: str) -> None:
-    with living(tmp_path, MANY) as life:
-        before = life.steps
-        talk(life)
-        count = life.steps - before
-        assert count > 20
-        for fatal in range(1, count + 1):
-            killed(life, talk, party, fatal)
-        assert len(life.taken) == 2 * count + 1
-
-
-@pytest.mark.parametrize("party", ["device", "issuer"])
-def test_issuance_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
-    """A fetch that failed stays due, over a restart too; tokens that were not stored are nobody's."""
-    count = 3 * TOKENS  # the account, the request, the answer
-    with living(tmp_path, stocked=False) as life:
-        before = life.steps
-        life.fetch()
-        assert life.steps == before + count
+def steps(folder: Path) -> list[str]:
+    """The boundaries that an undisturbed conversation crosses."""
+    folder.mkdir()
+    with living(folder) as life:
+        before = len(life.world.wire.crossings)
         life.converse()
-    for fatal in range(1, count + 1):
+        life.check()
+        return [boundary for boundary, _ in life.world.wire.crossings[before:]]
+
+
+@pytest.mark.parametrize("party", ["device", "relay", "gateway", "enclave"])
+def test_any_party_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
+    """The relay at those that it has a part in: what it has passed on goes its way without it."""
+    whole = steps(tmp_path / "whole")
+    fatals = [number for number, boundary in enumerate(whole, 1) if party != "relay" or "relay" in boundary]
+    assert len(fatals) >= 20
+    for fatal in fatals:
         folder = tmp_path / f"{fatal}"
         folder.mkdir()
-        with living(folder, stocked=False) as life:
-            killed(life, Life.fetch_and_converse, party, fatal)
-            assert life.held == TOKENS
-            assert len(life.taken) == 1
+        with living(folder) as life:
+            life.fatal = life.steps + fatal
+            with pytest.raises(Crash):  # the user's outcome: it failed, and nothing goes on by itself
+                life.converse()
+            life.restart(party)
+            assert life.steps == life.fatal
+            life.converse()
+            life.check()
+            assert len(life.taken) == 2
 
 
 @pytest.mark.parametrize("step", range(3))
@@ -306,3 +257,104 @@ def test_the_check_notices_a_token_that_comes_twice(tmp_path: Path) -> None:
         life.world.wire.crossings += forwards
         with pytest.raises(AssertionError):
             life.check()
+
+
+class ChargingIssuer(WorldIssuer):
+    """Charges an account before it signs. ``ledger`` is what it stores."""
+
+    def __init__(self, wire: Wire, before: WorldIssuer, ledger: MemoryQuotas) -> None:
+        self.issuer = before.issuer
+        self.wire = wire
+        self.ledger = ledger
+        self.decision = Decision.of(b"alice", key=KEY, epoch=1, limit=LIMIT)
+
+    def handle(self, request: Request, *, at: int) -> Response:
+        try:
+            self.ledger.charge(self.decision, count=1, once=hashlib.sha256(request.content).digest())
+        except LimitError:
+            return Response(429)
+        self.wire.cross("issuer: charged", b"")
+        response = super().handle(request, at=at)
+        self.wire.cross("issuer: signed", request.content)
+        return response
+
+
+class Fetch:
+    """A planned fetch of tokens, whose issuer can be killed; ``got`` is what the device has in memory."""
+
+    def __init__(self, life: Life) -> None:
+        self.life, self.world = life, life.world
+        self.ledger = MemoryQuotas(100)
+        self.start_issuer()
+        wallet = Wallet()
+        plan = wallet.plan(life.source, count=TOKENS, opens=AT, closes=AT + 1, expires=AT + 9999, at=AT)
+        assert wallet.due(at=AT) == (plan,)
+        life.disk = wallet.save(KEY)
+        self.start_device()
+
+    def start_device(self) -> None:
+        self.life.start_device()
+        self.got: list[BoundToken] = []
+
+    def start_issuer(self) -> None:
+        self.world.issuer = ChargingIssuer(self.world.wire, self.world.issuer, self.ledger)
+
+    def run(self) -> int:
+        """Carry out what is due, to its end or the issuer's refusal; how many tokens the device has then."""
+        life = self.life
+        contents = life.directory.contents.get(at=AT)
+        key = life.directory.contents.map(lambda it: it.token_key)
+        for plan in life.wallet.due(at=AT):
+            while len(self.got) < plan.count:
+                wire, pending = tokens.request_bound(contents.challenge, key, at=AT)
+                response = self.world.send(token_request(wire))
+                if response.status != 200:
+                    break
+                self.got.append(pending.finish(response.content))
+            life.wallet.add(plan, self.got, at=AT)
+            life.disk = life.wallet.save(KEY)
+        life.fetched = life.wallet.count(life.source, at=AT)
+        return life.fetched
+
+
+LIMIT = TOKENS + 1
+FETCH_STEPS = 5 * TOKENS  # account, request, charge, signature, answer
+
+
+@pytest.mark.parametrize("party", ["device", "issuer"])
+def test_issuance_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
+    """Nobody is signed more than was charged; a token is lost only if its request was out, and the fetch stays due."""
+    for fatal in range(1, FETCH_STEPS + 1):
+        folder = tmp_path / f"{fatal}"
+        folder.mkdir()
+        with living(folder) as life:
+            fetch = Fetch(life)
+            life.fatal = life.steps + fatal
+            with pytest.raises(Crash):
+                fetch.run()
+            getattr(fetch, f"start_{party}")()
+            # One request was under way, and a device that is killed forgets what it hadn't saved yet.
+            lost = len(fetch.ledger) - len(fetch.got)
+            assert lost <= (1 if party == "issuer" else TOKENS)
+            count = fetch.run()
+            assert count == min(TOKENS, LIMIT - lost)
+            assert len(fetch.ledger) == count + lost
+            signed = [data for name, data in fetch.world.wire.crossings if name == "issuer: signed"]
+            assert len(set(signed)) == len(signed) <= len(fetch.ledger)
+            assert life.wallet.due(at=AT) == ()
+            life.converse()
+            life.check()
+
+
+def test_an_issuer_that_is_killed_twice_leaves_fewer_tokens_and_a_clear_word(tmp_path: Path) -> None:
+    with living(tmp_path) as life:
+        fetch = Fetch(life)
+        for _ in range(2):
+            life.fatal = life.steps + 4  # signed, and the answer never leaves
+            with pytest.raises(Crash):
+                fetch.run()
+            fetch.start_issuer()
+        assert fetch.run() == TOKENS - 1
+        life.converse()
+        with pytest.raises(NoTokenError, match="wait for the next planned fetch"):
+            life.connect()

@@ -101,6 +101,7 @@ class BackEnd:
         """Type and evidence, as binder and offer take devices."""
         return BACK_END, self.encode()
 
+    # req: privproc1/15.4 the-front-ends-leaf
     def binder(self, front_leaf: bytes) -> Binding:
         """The binder of a session in which the client was the end with ``front_leaf``."""
         return Binding(
@@ -139,6 +140,7 @@ def read_back_ends(
     if machine is not None and machine.report_data != binding.report_data(devices[:own]):
         raise UntrustedError("other devices were appraised")
     if any(kind != BACK_END for kind, _ in devices[own:]):
+        # req: privproc1/15.4 committed-to
         raise UnsupportedError("a device that is not a back end")
     found = [BackEnd.decode(data) for _, data in devices[own:]]
     return tuple(CommittedBackEnd(_Committed(back_end, front, binding.leaf)) for back_end in found)
@@ -190,6 +192,7 @@ class CommittedBackEnd(Step[_Committed]):
             raise UsageError("role and maximum_age are required")
         back_end, front, _ = self._take()
         if back_end.role != role or evidence.role != role:
+            # req: privproc1/15.4 role-and-age
             raise PolicyError("a back end of another role")
         evidence.expect(self.binding, at=at)
         self.attestation.check_devices(machine, self.binding, at=at)
@@ -243,6 +246,7 @@ def demand_back_ends(found: Sequence[ForwardedEvidence], roles: Sequence[str], *
     unless all of it is good at ``at`` (Unix seconds).
     """
     if sorted(each.role for each in found) != sorted(roles):
+        # req: privproc1/15.4 exactly-the-demanded
         raise PolicyError("not the back ends that are demanded")
     for each in found:
         each.expect(at=at)

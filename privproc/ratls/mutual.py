@@ -75,6 +75,7 @@ class _Ends(NamedTuple):
         """What the other end's evidence has to be bound to."""
         return self._binding(direction, th1, self.peer_role, self.peer_leaf, self.identity.leaf)
 
+    # req: privproc1/15.3 each-field-counts
     def _binding(self, direction: Direction, th1: bytes, role: str, leaf: bytes, peer: bytes) -> Binding:
         return Binding.exported(
             self.channel.export, direction, role=role, th1=th1, leaf=leaf, peer=peer, announcement=b""
@@ -96,10 +97,12 @@ class _Ends(NamedTuple):
         """What the other end shows, if it has the key of the leaf that everything is bound to."""
         peer = pending.finish(authenticator)
         if peer.chain != (self.peer_leaf,):
+            # req: privproc1/15.2 the-expected-leaf
             raise UntrustedError("the authenticator is of another certificate")
         return Attestation.unwrap(peer.attestation)
 
 
+# req: privproc1/15.1 whole-flights
 def _message(events: list[Event]) -> bytes:
     """The one message, after its uint32 length, that a flight's data consist of."""
     if any(isinstance(event, EndOfData) for event in events):
@@ -132,6 +135,7 @@ class _Presented(Step[S]):
         evidence.expect(self.binding, at=at)
         self.attestation.check_devices(machine, self.binding, at=at)
         if evidence.role != ends.peer_role:
+            # req: privproc1/15.3 the-role-it-talks-to
             raise UntrustedError("the evidence is of another role")
 
 
@@ -178,6 +182,7 @@ class PresentedServer(_Presented[tuple[_Ends, bytes]]):
 
     __slots__ = ()
 
+    # req: privproc1/15.1 nothing-before-acceptance
     def accept(self, evidence: VerifiedEvidence, *, machine: FreshDevices | None = None, at: int) -> Proving:
         """The step for this end's evidence, if ``evidence`` is of this session and the server's role, good at ``at``.
 
@@ -318,4 +323,5 @@ def _check_roles(role: str, peer_role: str) -> None:
 def _check_other(leaf: bytes, identity: Identity) -> None:
     """An end that shows this end's own certificate is a mirror, or holds its key."""
     if leaf == identity.leaf:
+        # req: privproc1/15.2 not-ones-own
         raise UntrustedError("the other end shows this end's own certificate")

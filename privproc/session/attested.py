@@ -90,6 +90,7 @@ class Attested(NamedTuple):
     @property
     def fresh_until(self) -> int:
         """When any evidence, or the directory that it was judged by, ends (Unix seconds); :meth:`again` helps then."""
+        # req: privproc1/4.8 soonest-end
         return min(self.evidence.not_after, self.beside.not_after, self.demands.selection.not_after)
 
     def binding(self) -> Binding:
@@ -118,11 +119,13 @@ class Attested(NamedTuple):
         exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, self.number), EXPORTER_LENGTH)
         context = Context(self.th2, self.number, self.previous, exporter)
         sealed, answer = responsekey.seal_request(context, self.announcement.suite, self.key, question)
+        # req: privproc1/6 last-says-so
         self.channel.send(frames.frame(Kind.LAST if last else Kind.REQUEST, sealed))
         return self.channel.data_to_send(), answer
 
     def following(self, th3: bytes, key: hpke.PublicKey | None) -> Attested | None:
         """The session after an answer that named ``key``; ``None`` if there is none, or no request is left."""
+        # req: privproc1/2.4 requests-are-counted
         if key is None or self.number + 1 >= self.announcement.max_requests:
             return None
         return self._replace(key=key, number=self.number + 1, previous=th3)
@@ -136,6 +139,7 @@ class Attested(NamedTuple):
         """
         if self.sequence + 1 >= ATTESTATIONS:
             raise UsageError(f"a session is attested {ATTESTATIONS} times at most")
+        # req: privproc1/6.3 judged-by-the-present
         demands = Demands.of(directory, self.demands.service.role, self.demands.anchors, at=at)
         nonce = os.urandom(32)
         self.channel.send(frames.again(nonce, self.announcement.suite))
@@ -159,14 +163,11 @@ class Renewal:
         """``None`` until all of it has come. Raises what :meth:`Opening.finish` raises for evidence."""
         return next((self._appraise(renewed, at) for renewed in self._feed.receive(data)), None)
 
-    def receive_end(self) -> None:
-        """Nothing more comes. Raises :class:`DecodeError` if it was cut off."""
-        self._feed.receive(b"", last=True)
-
     def _appraise(self, renewed: Renewed, at: int) -> Attested:
         old, sequence = self._old, self._old.sequence + 1
         announcement = Announcement.decode(renewed.announcement)
         if announcement.suite != old.announcement.suite or renewed.format != old.format:
+            # req: privproc1/6.3 suite-and-format-stay
             raise PolicyError("the enclave's suite or evidence format is not the session's")
         th1 = transcript.again(old.th2, self._nonce)
         binding = Binding.exported(
@@ -213,6 +214,7 @@ def attest(
     offer = Offer.decode(opened.offer)
     announcement = Announcement.decode(offer.announcement)
     if announcement.suite not in SUITES or offer.format not in FORMATS:
+        # req: privproc1/4.8 only-what-open-listed
         raise PolicyError("the enclave's suite or evidence format was not offered")
     established = tls.finish(offer.flight)
     leaf, role, th1 = established.leaf, demands.service.role, transcript.opened(*parts)

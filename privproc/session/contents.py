@@ -22,6 +22,7 @@ _SERVICE = {"role", "log", "namespace", "version", "policy"}
 _BESIDE = {"devices", "back_ends"}  # never empty, so that a service without them is written in one way
 _LIMIT = 16
 _NAME_LIMIT = 128  # so that Open and the first request hold the longest names
+# req: privproc1/3.2 longest-names-fit
 _NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _UP = (1 << 12, 1 << 16)
 _DOWN = (1 << 12, 1 << 17)  # room for the evidence of eight GPUs and four switches
@@ -91,14 +92,17 @@ class Contents:
     """The only challenge that tokens are made for: the same for every device of the epoch."""
 
     def __post_init__(self) -> None:
+        # req: privproc1/2.1 one-challenge
         object.__setattr__(self, "challenge", TokenChallenge(BLIND_RSA, self.issuer, b"", (self.gateway,)))
         if len(self.keys.entries) != 1 or len(self.tokens.token_keys) != 1:
             # req: privproc1/3.2 one-key-each
             raise PolicyError("directory: exactly one gateway key and one issuer key per epoch")
         if self.token_key.token_type != BLIND_RSA:
+            # req: privproc1/3.2 tokens-of-one-type
             raise PolicyError("directory: tokens are of type 0x0002, which the gateway verifies without the issuer")
         origins = {checkpoint.origin for checkpoint in self.checkpoints}
         if len(origins) != len(self.checkpoints) or {service.log for service in self.services} - origins:
+            # req: privproc1/3.2 roles-and-checkpoints-once
             raise PolicyError("directory: one checkpoint for each log")
         if len({service.role for service in self.services}) != len(self.services) or not self.services:
             raise PolicyError("directory: each role once, and at least one")
@@ -114,6 +118,7 @@ class Contents:
         fields = _map(cose.decode(data, "directory"), _FIELDS, set())
         group = _uint(fields, "group")
         if group not in set(ratls.Group):
+            # req: privproc1/3.2 known-groups
             raise UnsupportedError(f"TLS group {group:#06x}")
         return cls(
             gateway=_authority(fields, "gateway"),
@@ -166,6 +171,7 @@ class Contents:
 
 
 def _map(value: cose.Value, keys: set[str], optional: set[str]) -> Mapping[int | str, cose.Value]:
+    # req: privproc1/3.2 exactly-its-keys
     if not isinstance(value, dict) or not keys <= set(value) <= keys | optional:
         raise DecodeError("directory", "a map with other keys")
     return value
@@ -204,6 +210,7 @@ def _text(value: cose.Value) -> str:
 
 def _authority(fields: Mapping[int | str, cose.Value], key: str) -> str:
     value = _name(fields, key)
+    # req: privproc1/3.2 hosts-in-lower-case
     if not _AUTHORITY.fullmatch(value):
         raise DecodeError("directory", f"{key} is not a host, or host and port, in lower case")
     return value

@@ -76,6 +76,7 @@ def prepare(
 ) -> Prepared:
     """Spend the token on this exchange. ``head`` has Open for its content. Raises as :func:`begin`."""
     contents = demands.contents
+    # req: privproc1/4.1 checks-before-the-token
     check_token(token, contents)
     hello, tls = ratls.connect(contents.group)
     message = _open(demands.service, hello)
@@ -85,6 +86,7 @@ def prepare(
     continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
     proof = _proof(proof_key, transcript.opened(*parts))
     fields: Fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, proof))
+    # req: privproc1/4.4 exactly-so
     head = Request("POST", "https", contents.gateway, OPEN_PATH, fields, message)
     return Prepared(demands, tls, parts, continue_key, head, at)
 
@@ -214,6 +216,7 @@ class Session(Step[_Ready]):
 
     def _ask(self, send: _Send, question: bytes, at: int, *, last: bool) -> tuple[Request, AnswerChannel]:
         look = self._look().attested
+        # req: privproc1/4.1 question-fits-first
         responsekey.fits(look.announcement.suite, len(question))
         look.check(at=at)
         attested, link = self._take()
@@ -259,6 +262,7 @@ class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
         """The session with the new evidence. Raises as :meth:`Opening.finish` does; the session is over then."""
         channel, link, reader, renewal = self._take()
         check_head(response, reader.media)
+        # req: privproc1/6.3 evidence-in-time
         check_window("renewal", 0, renewal.began + LEASE, at=at)
         reader.data(response.content)
         attested: Attested | None = None
@@ -267,6 +271,7 @@ class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
                 if isinstance(event, ratls.DataReceived):
                     attested = renewal.receive_data(event.data, at=at) or attested
         if attested is None:
+            # req: privproc1/6.3 new-evidence-is-whole
             raise DecodeError("renewal", "truncated")
         return Session(_Ready(attested, link._replace(handle=reader.handle)), until=_ends(attested, at))
 
@@ -338,6 +343,7 @@ class AnswerChannel(Unique):
         except PeerError as error:
             if not self._end:
                 raise self._cut() if isinstance(error, DecodeError) and reader.streams else error from None
+            # req: privproc1/6.2 whole-whatever-follows
             return [AnswerComplete(None)]
         self._check_end()
         return [*events, AnswerComplete(self._next(reader.handle, at))]
@@ -347,6 +353,7 @@ class AnswerChannel(Unique):
             raise self._cut()
 
     def _cut(self) -> DecodeError:
+        # req: privproc1/5.4 what-came-is-not-the-answer
         return DecodeError("answer", f"truncated: {self.received} bytes of it are authentic", self.received)
 
     def _read(self, found: list[bytes]) -> list[AnswerEvent]:
@@ -366,6 +373,7 @@ class AnswerChannel(Unique):
         attested, link = self._ready
         following = attested.following(self._answer.th3, self._end[0]) if self._end else None
         if following is None:
+            # req: privproc1/11 continuation-keys-go
             link.key.wipe()
             return None
         return Session(_Ready(following, link._replace(handle=handle)), until=_ends(following, at))

@@ -58,6 +58,7 @@ class Published:
         """Raises :class:`DecodeError`."""
         return Reader.all(
             data,
+            # req: privproc1/3.1 published-form
             "published package",
             lambda reader: cls(reader.vector(4, 1, _PACKAGE_LIMIT), reader.vector(4, 1, _PACKAGE_LIMIT)),
         )
@@ -134,6 +135,7 @@ def learn(copies: Sequence[tuple[str, bytes]], anchors: Anchors, *, memory: Memo
     """
     agreed, content, memory = _learn(copies, anchors, memory, PURPOSE, at)
     return Directory._earn(
+        # req: privproc1/3.5 contents-before-memory
         contents=content.map(Contents.decode),
         epoch_end=agreed.content.not_after,
         package=agreed.package.digest,
@@ -159,6 +161,7 @@ def _learn(
 ) -> tuple[Agreed, Trusted[bytes], Memory]:
     names = [name for name, _ in copies]
     if len(set(names)) != len(names) or not set(names) <= set(anchors.mirrors):
+        # req: privproc1/3.5 known-mirrors-once
         raise UsageError("a mirror counts once, and is one of the anchors'")
     read = {name: published for name, data in copies if (published := _published(data)) is not None}
     agreed = agree(
@@ -172,12 +175,15 @@ def _learn(
     )
     logged = _logged([read[name].log_proof for name in agreed.sources], agreed, anchors, memory, at)
     # The smallest tree becomes the floor: one mirror that runs ahead must not make the others look rolled back.
+    # req: privproc1/3.5 smallest-tree-is-kept
     floor = min((it.checkpoint for it in logged), key=lambda checkpoint: checkpoint.size)
+    # req: privproc1/3.5 ends-with-epoch-and-proof
     return agreed, agreed.content.until(max(it.not_after for it in logged)), Memory(agreed.seen, floor)
 
 
 def _published(data: bytes) -> Published | None:
     try:
+        # req: privproc1/3.5 unreadable-copies-are-dropped
         return Published.decode(data)
     except DecodeError:
         return None
@@ -185,6 +191,7 @@ def _published(data: bytes) -> Published | None:
 
 def package_role(purpose: str, epoch: int) -> str:
     """The role under which the log holds a package: one entry each, so that a second one for an epoch stands out."""
+    # req: privproc1/3.6 one-role-for-an-epoch
     return f"{purpose}/{epoch}"
 
 
@@ -209,6 +216,7 @@ def _logged(
             # req: privproc1/3.5 logged-before-use
             logged.confirm(agreed.package.digest, at=at)
         except PeerError as error:
+            # req: privproc1/3.5 one-proof-suffices
             failure = error
         else:
             holding.append(logged)

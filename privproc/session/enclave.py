@@ -68,9 +68,12 @@ class Enclave:
         received = Forward.decode(forward)
         message = Open.decode(received.open)
         if (message.role, message.log, message.namespace) != (self.role, self.log, self.namespace):
+            # req: privproc1/4.6 serves-its-own-only
             raise PolicyError("another role, log or namespace is asked for")
         if self.format not in message.formats or message.device_required > self.beside:
+            # req: privproc1/4.6 format-is-listed
             raise UnsupportedError("evidence of another kind is asked for")
+        # req: privproc1/4.6 own-preference
         suite = next((it for it in self.suites if (it.kem, it.kdf, it.aead) in message.suites), None)
         if suite is None:
             raise UnsupportedError("no HPKE suite in common")
@@ -79,6 +82,7 @@ class Enclave:
         th1 = transcript.opened(received.package, received.outer, received.open)
         binding = attesting.binding(role=self.role, th1=th1, announcement=term.announcement)
         proof = Proof(binding, message.device_required)
+        # req: privproc1/4.6 waits-a-minute
         return EnclaveOpening(_Opened(flight, attesting, term, proof), at + min(WAIT, self.lifetime))
 
 
@@ -99,6 +103,7 @@ class _Term(NamedTuple):
     def begin(cls, enclave: Enclave, suite: Suite, sequence: int, at: int) -> _Term:
         one_time = OneTimeKey.generate(suite)
         announcement = one_time.announce(max_requests=enclave.requests, lifetime=enclave.lifetime).encode()
+        # req: privproc1/2.4 lifetime-is-kept
         return cls(enclave, suite, sequence, one_time, announcement, at + enclave.lifetime)
 
 
@@ -129,6 +134,7 @@ class EnclaveOpening(Unproven[_Opened]):
     def attest(self, evidence: bytes) -> tuple[bytes, AwaitingRequest]:
         """The offer for the gateway, and what takes the request. Raises :class:`UsageError` as :attr:`report_data`."""
         report_data = self.report_data
+        # req: privproc1/9.3 enclave-states
         flight, attesting, term, proof = self._take()
         form = term.enclave.format
         offer = Offer(flight, term.announcement, form, evidence, proof.devices).encode()
@@ -195,6 +201,7 @@ class AwaitingRequest(Step[_Waiting]):
             return None
         (channel,) = waiting.channel
         if frame.kind is Kind.AGAIN:
+            # req: privproc1/6.3 old-keys-are-gone
             waiting.one_time._take()
             return Again.begin(waiting.session, channel, frame.body, at=at)
         return _ask(waiting, channel, frame)
@@ -213,7 +220,9 @@ class AwaitingRequest(Step[_Waiting]):
         frame: Frame | None = None
         for event in events:
             if isinstance(event, ratls.EndOfData):
+                # req: privproc1/5.3 no-early-close
                 raise DecodeError("request", "the device closed the session")
+            # req: privproc1/5.3 one-frame-at-a-time
             frame = self._frames.receive_data(event.data)
         return frame
 
@@ -283,6 +292,7 @@ class EnclaveReply(Unique):
 
 
 def _await(waiting: _Waiting, at: int) -> AwaitingRequest:
+    # req: privproc1/5.3 idle-sessions-end
     return AwaitingRequest(waiting, min(waiting.session.term.until, at + IDLE))
 
 
@@ -307,6 +317,7 @@ class Again(Unproven[_Again]):
         old = session.term
         sequence = old.sequence + 1
         if sequence >= ATTESTATIONS:
+            # req: privproc1/6.3 eight-times
             raise PolicyError(f"a session is attested {ATTESTATIONS} times at most")
         th1 = transcript.again(session.th2, nonce_of(body, old.suite))
         term = _Term.begin(old.enclave, old.suite, sequence, at)

@@ -53,6 +53,7 @@ class EvidenceFormat(IntEnum):
 
 def _text(reader: Reader) -> str:
     text = reader.vector(4, 1, _NAME_LIMIT).decode("latin-1")
+    # req: privproc1/1 names-are-visible-ascii
     if not _NAME.fullmatch(text):
         raise reader.fail("names are visible ASCII")
     return text
@@ -126,6 +127,7 @@ class Open:
     def decode(cls, data: bytes) -> Self:
         """Raises :class:`DecodeError`; :class:`UnsupportedError` for another version."""
         if len(data) >= 2 and int.from_bytes(data[:2], "big") != VERSION:
+            # req: privproc1/4.3 open-form
             raise UnsupportedError(f"Open of version {int.from_bytes(data[:2], 'big')}")
         return Reader.all(data, "Open", cls._read)
 
@@ -142,6 +144,7 @@ class Open:
             (int.from_bytes(item[:2], "big"), int.from_bytes(item[2:4], "big"), int.from_bytes(item[4:], "big"))
             for item in _items(reader, 6)
         )
+        # req: privproc1/8 bounded-before-reading
         client_hello = reader.vector(4, 1, _PART_LIMIT)
         padding = reader.vector(4)
         if padding != bytes(len(padding)):

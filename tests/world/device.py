@@ -7,8 +7,7 @@ from typing import Any
 
 from privproc import session
 from privproc.http import Request, Response
-from privproc.session import AnswerComplete, Directory, PipeReady
-from privproc.tokens import BoundToken
+from privproc.session import AnswerComplete, PipeReady
 from tests.world.relay import ROUTE
 from tests.world.world import ADDRESS, ROLE, World
 
@@ -51,12 +50,11 @@ class Chat:
 class Piped:
     """A device with a pipe."""
 
-    def __init__(self, world: World, directory: Directory | None = None, token: BoundToken | None = None) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.directory = directory or world.learn()
-        token = token or world.token(self.directory)
+        self.directory = world.learn()
         self.request, self.pipe = session.open_pipe(
-            self.directory, token, role=ROLE, relay=ROUTE, anchors=world.anchors, at=world.at
+            self.directory, world.token(self.directory), role=ROLE, relay=ROUTE, anchors=world.anchors, at=world.at
         )
         self.down = world.relay.stream(self.request, self._up(), address=ADDRESS, at=world.at)
         self.session: Any = None
