@@ -10,7 +10,7 @@ import pickle
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -45,6 +45,8 @@ from privproc.tokens.experimental.challenge import CredentialChallenge
 from tests.codec import check_contract
 from tests.world.corim import comid, element, manifest, state, validity
 from tests.world.eat import Entity
+from tests.world.nvidia import FakeDevice
+from tests.world.nvidia import strict_policy as gpu_policy
 from tests.world.world import World
 
 AT = 1_800_000_000
@@ -112,6 +114,13 @@ def encoded(value: Any) -> bytes:
     return value.encode()
 
 
+def demanding(contents: session.Contents) -> session.Contents:
+    """Of a service with a GPU, and one behind it."""
+    (service,) = contents.services
+    front = replace(service, devices=gpu_policy(FakeDevice(AT)), back_ends=("model",))
+    return replace(contents, services=(front, replace(service, role="model")))
+
+
 @functools.cache
 def samples() -> dict[str, Decoder]:
     """A valid sample of each format; the canonical ones encode to it again."""
@@ -142,9 +151,11 @@ def samples() -> dict[str, Decoder]:
         "attestation.eat.claims.decode_json": Decoder(eat.decode_json, b'{"submods":{"a":["JWT","a"]}}', exact=False),
         "attestation.eat.token.Token": Decoder(eat.Token.decode, Entity("ES256", 1).cwt(CLAIMS)),
         "attestation.forwarded.BackEnd": of(
-            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"evidence"))
+            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"e", devices=((1, b"gpu"),)))
         ),
-        "attestation.message.Attestation": of(Attestation, Attestation(1, b"evidence", b"chain", b"proof")),
+        "attestation.message.Attestation": of(
+            Attestation, Attestation(1, b"evidence", b"chain", b"proof", ((2, b""),))
+        ),
         "attestation.snp.chain.Endorsements": of(snp.Endorsements, chip.endorsements),
         "attestation.snp.policy.Policy": of(snp.Policy, contents.services[0].policy),
         "attestation.snp.report.Report": Decoder(
@@ -194,6 +205,7 @@ def samples() -> dict[str, Decoder]:
             responsekey.Announcement, one_time.announce(max_requests=1, lifetime=60)
         ),
         "session.contents.Contents": of(session.Contents, contents),
+        "session.contents.Contents, with demands": of(session.Contents, demanding(contents)),
         "session.directory.Published": of(session.Published, published),
         "session.messages.Open": of(messages.Open, opened),
         "session.messages.Forward": of(messages.Forward, messages.Forward(bytes(48), bytes(48), opened.encode())),

@@ -57,6 +57,7 @@ def test_gpus_at_both_ends():
 
 
 @pytest.mark.parametrize("another", [False, True], ids=["none", "another session's"])
+# req: privproc1/15.3 devices-are-judged
 def test_a_gpu_that_nobody_appraised(another):
     presented, awaiting = presented_with_gpu()
     evidence = appraise(presented.attestation, presented.binding, MODEL)

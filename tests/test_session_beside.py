@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from privproc import ratls
 from privproc.attestation import nitro, nvidia, tdx
 from privproc.attestation.expectation import Level
 from privproc.attestation.forwarded import BACK_END, BackEnd
@@ -225,6 +226,7 @@ def test_a_back_end_without_devices(world: Behind) -> None:
         Chat(world)
 
 
+# req: privproc1/4.10 machine-first
 def test_a_device_among_the_back_ends(world: Behind) -> None:
     show = world.machine.beside
     with (
@@ -247,6 +249,7 @@ def test_a_back_end_of_a_role_that_the_directory_does_not_have(world: Behind) ->
         Chat(world)
 
 
+# req: privproc1/15.4 judged-by-the-directory
 def test_a_back_end_whose_evidence_is_of_another_format(world: Behind) -> None:
     (back_end,) = world.machine.back_ends
     world.machine.back_ends = [replace(back_end, attestation=replace(back_end.attestation, format=2))]
@@ -299,6 +302,19 @@ def passport(world: Behind) -> wrapped.Passport:
     return wrapped.Passport(node.statement, report, world.machine.chip.endorsements.encode(), proof)
 
 
+# req: privproc1/4.8 all-of-it-before-release
+def test_no_session_before_all_of_it_was_judged(world: Behind) -> None:
+    """The channel can't have been given away when the last check refuses."""
+    world.machine.back_ends = ()
+    with mock.patch.object(ratls.Established, "release") as release:
+        with pytest.raises(PolicyError):
+            Chat(world)
+        assert not release.called
+        with mock.patch.object(beside, "demand_back_ends"):
+            Chat(world)
+        assert release.called
+
+
 # The enclave.
 
 
@@ -308,6 +324,7 @@ def opening(machine: Machine, *, asked: bool = True) -> EnclaveOpening:
     return machine.enclave.open(replace(received, open=message.encode()).encode(), at=AT)
 
 
+# req: privproc1/4.6 shows-what-open-demands
 def test_an_enclave_shows_what_is_asked_for_and_once(world: Behind) -> None:
     step = opening(world.machine)
     assert step.beside
@@ -362,6 +379,7 @@ def test_what_a_service_may_demand() -> None:
 
 
 @pytest.mark.parametrize("back_ends", [("search",), (ROLE,), (MODEL, MODEL), ("relay",)])
+# req: privproc1/3.2 back-ends-are-services
 def test_back_ends_that_a_directory_cannot_name(back_ends: Sequence[str]) -> None:
     front, model = WORLD.contents.services
     middle = replace(front, role="relay", back_ends=(MODEL,))

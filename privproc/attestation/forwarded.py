@@ -139,6 +139,7 @@ def read_back_ends(
     own = len(machine.devices) if machine is not None else 0
     if machine is not None and machine.report_data != binding.report_data(devices[:own]):
         raise UntrustedError("other devices were appraised")
+    # req: privproc1/4.10 machine-first
     if any(kind != BACK_END for kind, _ in devices[own:]):
         # req: privproc1/15.4 committed-to
         raise UnsupportedError("a device that is not a back end")

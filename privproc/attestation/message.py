@@ -96,6 +96,7 @@ class Attestation:
             if self.devices:
                 raise UntrustedError("devices that nobody has appraised")
             return
+        # req: privproc1/15.3 devices-are-judged
         if machine.report_data != binding:
             raise UntrustedError("other devices were appraised, or for another session")
         check_window("evidence of devices", machine.not_before, machine.not_after, at=at)

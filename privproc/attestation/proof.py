@@ -32,6 +32,7 @@ class Proof(NamedTuple):
 
     def complete(self) -> bytes:
         """The 64 bytes. Raises :class:`UsageError` before what is demanded is shown."""
+        # req: privproc1/4.6 shows-what-open-demands
         if self.beside and not self.devices:
             raise UsageError("evidence is demanded beside the hardware's: show it first")
         return self.binding.report_data(self.devices)

@@ -224,6 +224,7 @@ def attest(
         offer.announcement, offer.format, offer.evidence, opened.endorsements, opened.log_proof, offer.devices
     )
     evidence = _appraise(demands, stapled, report_data, at)
+    # req: privproc1/4.8 all-of-it-before-release
     beside = _beside(demands, evidence, binding, stapled, at)
     return Attested(
         demands=demands,

@@ -114,6 +114,7 @@ def _back_end(committed: CommittedBackEnd, contents: Contents, anchors: Anchors,
         anchors=anchors,
         at=at,
     )
+    # req: privproc1/15.4 judged-by-the-directory
     evidence = snp.appraise(
         shown.evidence,
         binding=committed.binding,

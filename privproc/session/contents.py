@@ -109,6 +109,7 @@ class Contents:
         last = {service.role for service in self.services if not service.back_ends}
         for service in self.services:
             # What a back end has behind it can't be shown: it must not be left out in silence.
+            # req: privproc1/3.2 back-ends-are-services
             if set(service.back_ends) - last or len(set(service.back_ends)) != len(service.back_ends):
                 raise PolicyError("directory: back ends are services without back ends of their own, each once")
 

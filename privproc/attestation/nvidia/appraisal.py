@@ -233,6 +233,7 @@ def _count(devices: Sequence[tuple[int, bytes]], kinds: dict[Kind, Kind], policy
     """One that is missing would be one that nobody has looked at, yet the program uses it."""
     if any(kind not in kinds for kind, _ in devices):
         raise UnsupportedError("devices: a type that isn't one of these")
+    # req: privproc1/4.11 as-many-as-there-must-be
     there = [kinds[Kind(kind)] for kind, _ in devices]
     for kind in _FRESH:
         if there.count(kind) != policy.count(kind):
@@ -241,6 +242,7 @@ def _count(devices: Sequence[tuple[int, bytes]], kinds: dict[Kind, Kind], policy
 
 def _distinct(found: list[Device]) -> None:
     """One good GPU must not answer for eight."""
+    # req: privproc1/4.11 each-device-once
     if len({device.identity for device in found}) != len(found):
         raise UntrustedError("one device comes twice")
 
@@ -285,6 +287,7 @@ def _allowed(case: _Case) -> None:
         raise PolicyError("device is not on the list")
 
 
+# req: privproc1/4.11 each-check-of-a-device
 _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (
     ("signature", _signature),
     ("nonce", _nonce),

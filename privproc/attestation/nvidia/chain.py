@@ -71,6 +71,7 @@ def verify_authorities(certificates: tuple[bytes, ...], *, roots: Roots, at: int
 
     Raises as :func:`verify_chain`.
     """
+    # req: privproc1/4.11 chain-to-the-pinned-root
     roots.check(certificates[-1])
     chain = [Certificate.decode(data, name) for data, name in zip(certificates, _NAMES[2:], strict=True)]
     first, last = _window(chain, at)

@@ -156,6 +156,7 @@ class Policy(CanonicalPolicy):
             raise UsageError(f"a reference comes once, and there are up to {_MOST_DEVICES}")
         if not 0 < self.max_age < 1 << 32:
             raise UsageError("max_age is 1 to 2^32 - 1")
+        # req: privproc1/4.11 canonical-device-policy
         object.__setattr__(self, "references", tuple(encoded[each] for each in sorted(encoded)))
         object.__setattr__(self, "_encoded", self._encode())
 
