@@ -23,6 +23,7 @@ SPECIFICATIONS = {
     "chunked08": "draft-ietf-ohai-chunked-ohttp-08",
     "rfc9474": "RFC 9474 blind RSA",
     "rfc9497": "RFC 9497 OPRF",
+    "rfc9711": "RFC 9711 EAT",
     "privproc1": "privproc/1",
 }
 

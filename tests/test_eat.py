@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -17,7 +18,16 @@ from hypothesis import strategies as st
 from privproc.attestation import eat
 from privproc.attestation.envelope import Envelope, algorithm_of
 from privproc.attestation.expectation import Level
-from privproc.errors import DecodeError, ExpiredError, PeerError, SignatureError, UnsupportedError, UsageError
+from privproc.errors import (
+    DecodeError,
+    ExpiredError,
+    PeerError,
+    PolicyError,
+    SignatureError,
+    UnsupportedError,
+    UntrustedError,
+    UsageError,
+)
 from tests.codec import check_codec, check_contract
 from tests.world.eat import Entity, unpadded
 
@@ -191,6 +201,93 @@ def test_depth() -> None:
         eat.decode_json(json.dumps({"submods": {"x": claims}}).encode())
 
 
+# -- what the RFC demands
+
+
+# req: rfc9711/4 unknown-claims-are-ignored
+def test_unknown_claims_are_kept_and_not_looked_at() -> None:
+    assert eat.decode_cbor(cbor2.dumps({-1: 1.5, 264: {1: 52.5}})).others == {-1: 1.5, 264: {1: 52.5}}
+    assert eat.decode_json(b'{"x":null,"dloas":1}').others == {"x": None, "dloas": 1}
+
+
+# req: rfc9711/4 names-of-the-encoding
+# req: rfc9711/4.1 nonce-of-openid-is-not-used
+def test_names_of_the_other_encoding_are_no_claims() -> None:
+    assert eat.decode_cbor(cbor2.dumps({"uptime": "x"})).uptime is None
+    found = eat.decode_json(b'{"261":"x","nonce":"nonce-of-openid"}')
+    assert (found.uptime, found.nonces) == (None, ())
+
+
+# req: rfc9711/4.1 nonce-sizes
+def test_nonces() -> None:
+    assert eat.decode_cbor(cbor2.dumps({10: [bytes(8), bytes(64)]})).nonces == (bytes(8), bytes(64))
+    assert eat.decode_json(json.dumps({"eat_nonce": ["x" * 8, "y" * 88]}).encode()).nonces == ("x" * 8, "y" * 88)
+    for wrong in (bytes(7), bytes(65), [bytes(8)], []):
+        with pytest.raises(DecodeError):
+            eat.decode_cbor(cbor2.dumps({10: wrong}))
+    for wrong_text in ("x" * 7, "x" * 89, ["x" * 8]):
+        with pytest.raises(DecodeError):
+            eat.decode_json(json.dumps({"eat_nonce": wrong_text}).encode())
+
+
+@pytest.mark.parametrize("oemid", [0, 2**32, b"abc", bytes(16)])
+# req: rfc9711/4.2.1 ueid-up-to-33-bytes
+# req: rfc9711/4.2.3 oemid-in-three-forms
+def test_identifiers(oemid: int | bytes) -> None:
+    claims = eat.decode_cbor(cbor2.dumps({256: bytes(33), 258: oemid}))
+    assert (claims.ueid, claims.oemid) == (bytes(33), oemid)
+    stated = {"ueid": unpadded(bytes(33)), "oemid": in_json(oemid)}
+    assert eat.decode_json(json.dumps(stated).encode()).oemid == oemid
+
+
+# req: rfc9711/4.2.18 kind-of-a-submodule
+def test_kinds_of_submodules() -> None:
+    digest = bytes(32)
+    claims = eat.decode_cbor(
+        cbor2.dumps({266: {"map": {}, "array": [-16, digest], "bytes": b"token", "text": '["JWT","a"]'}})
+    )
+    kinds = {name: type(each) for name, each in claims.submods.items()}
+    assert kinds == {"map": eat.Claims, "array": eat.DetachedDigest, "bytes": eat.NestedToken, "text": eat.NestedToken}
+    stated = {"map": {}, "array": ["DIGEST", ["SHA-256", unpadded(digest)]], "bytes": ["CBOR", unpadded(b"token")]}
+    stated["text"] = ["JWT", "a"]
+    assert {
+        name: type(each) for name, each in eat.decode_json(json.dumps({"submods": stated}).encode()).submods.items()
+    } == kinds
+    with pytest.raises(UnsupportedError):
+        eat.decode_cbor(cbor2.dumps({266: {"x": json.dumps(stated["array"])}}))
+
+
+# req: rfc9711/4.2.18 nothing-is-inherited
+def test_a_submodule_inherits_nothing() -> None:
+    asked = demands(submods={"os": demands(debug=eat.DebugStatus.DISABLED)})
+    asked.check(eat.decode_cbor(cbor2.dumps({266: {"os": {263: 1}}})))
+    with pytest.raises(PolicyError):
+        asked.check(eat.decode_cbor(cbor2.dumps({263: 1, 266: {"os": {}}})))
+
+
+# req: rfc9711/4.2.18.2 digest-of-the-encoded-claims
+# req: rfc9711/5 no-bundle-in-a-bundle
+def test_detached_claims() -> None:
+    claims = cbor2.dumps({263: 1})
+    token = ATTESTER.cwt({266: {"os": [-16, hashlib.sha256(claims).digest()]}})
+    bundle = eat.decode_bundle(cbor2.dumps([token, {"os": claims}]))
+    digest = eat.Token.decode(bundle.token).claims.submods["os"]
+    assert isinstance(digest, eat.DetachedDigest)
+    assert digest.open(bundle.detached["os"], bundle.form).dbgstat is eat.DebugStatus.DISABLED
+    with pytest.raises(UntrustedError):
+        digest.open(cbor2.dumps(claims), bundle.form)
+    with pytest.raises(DecodeError, match="itself a bundle"):
+        eat.decode_bundle(cbor2.dumps([cbor2.dumps(cbor2.CBORTag(602, [token, {"os": claims}])), {"os": claims}]))
+
+
+# req: rfc9711/4.3.1 iat-is-no-float
+def test_times_are_whole_seconds() -> None:
+    assert eat.decode_cbor(cbor2.dumps({6: 5})).issued == 5
+    for decode, wrong in ((eat.decode_cbor, cbor2.dumps({6: 5.0})), (eat.decode_json, b'{"iat":5.0}')):
+        with pytest.raises(DecodeError):
+            decode(wrong)
+
+
 # -- tokens
 
 
@@ -231,6 +328,7 @@ def test_a_token_says_which_key_it_wants() -> None:
 
 
 @pytest.mark.parametrize("name", ["ES256", "ES384", "ES512", "EdDSA"])
+# req: rfc9711/6.4 algorithms-of-constrained-devices
 def test_no_key_verifies_another_algorithm(name: str) -> None:
     entity = Entity(name, 3)
     token = entity.cwt(CLAIMS)
@@ -338,6 +436,7 @@ def test_expected_values_that_nothing_matches(changes: dict[str, Any]) -> None:
         verify(ATTESTER.cwt(CLAIMS), **changes)
 
 
+# req: rfc9711/9.3 freshness-is-checked
 def test_an_expected_value_is_never_left_out() -> None:
     for name in EXPECTED:
         with pytest.raises(TypeError):

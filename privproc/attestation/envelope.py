@@ -41,6 +41,7 @@ class _Curve(NamedTuple):
 
 
 _EDDSA: Final = Algorithm(cose.EDDSA, "EdDSA")
+# req: rfc9711/6.4 algorithms-of-constrained-devices
 _CURVES: Final = {
     "secp256r1": _Curve(Algorithm(-7, "ES256"), ec.ECDSA(SHA256()), 32),
     "secp384r1": _Curve(Algorithm(cose.ES384, "ES384"), ec.ECDSA(SHA384()), 48),

@@ -7,15 +7,9 @@ What a token proves is its key's word, under its profile, for a while: no sessio
 from privproc.attestation.eat.claims import (
     Bundle,
     Claims,
-    Content,
-    DebugStatus,
     DetachedDigest,
-    IntendedUse,
     NestedToken,
-    Result,
-    Results,
     Submodule,
-    Version,
     decode_bundle,
     decode_cbor,
     decode_json,
@@ -31,6 +25,7 @@ from privproc.attestation.eat.token import (
     verify,
     verify_passport,
 )
+from privproc.attestation.eat.values import Content, DebugStatus, IntendedUse, Result, Results, Version
 
 __all__ = [
     "ANYTHING",

@@ -12,27 +12,21 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from privproc.attestation import cbor
 from privproc.attestation.eat.form import CBOR, JSON, WHAT, Form, utf8
+from privproc.attestation.eat.values import Content, DebugStatus, IntendedUse, Result, Results, Version
 from privproc.errors import DecodeError, UnsupportedError, UntrustedError
 
 __all__ = [
     "MAX_DEPTH",
     "Bundle",
     "Claims",
-    "Content",
-    "DebugStatus",
     "DetachedDigest",
-    "IntendedUse",
     "NestedToken",
-    "Result",
-    "Results",
     "Submodule",
-    "Version",
     "decode_bundle",
     "decode_cbor",
     "decode_json",
@@ -54,58 +48,7 @@ _DIGESTS: Final[Mapping[int | str, tuple[str, int]]] = {
     "SHA-256": ("sha256", 32),
     "SHA-384": ("sha384", 48),
     "SHA-512": ("sha512", 64),
-}  # RFC 9054 §2.1
-
-
-class DebugStatus(IntEnum):
-    """How far debugging is shut off, each level including those below (RFC 9711 §4.2.9)."""
-
-    ENABLED = 0
-    DISABLED = 1
-    DISABLED_SINCE_BOOT = 2
-    DISABLED_PERMANENTLY = 3
-    """For all but the manufacturer, the one that ``oemid`` names."""
-    DISABLED_FULLY_AND_PERMANENTLY = 4
-
-
-class Result(IntEnum):
-    """How a measurement compared with its reference value (RFC 9711 §4.2.17)."""
-
-    SUCCESS = 1
-    FAIL = 2
-    NOT_RUN = 3
-    ABSENT = 4
-
-
-class IntendedUse(IntEnum):
-    """What a token is meant for (RFC 9711 §4.3.3)."""
-
-    GENERIC = 1
-    REGISTRATION = 2
-    PROVISIONING = 3
-    CSR = 4
-    POP = 5
-
-
-class Version(NamedTuple):
-    """A version, and the scheme that it follows: a number or name of RFC 9393 §4.1, ``None`` where none is stated."""
-
-    version: str
-    scheme: int | str | None
-
-
-class Content(NamedTuple):
-    """A manifest or measurements: CoAP content format (uint16) and body, which is text in JSON, as it came."""
-
-    content_format: int
-    body: bytes | str
-
-
-class Results(NamedTuple):
-    """What one measurement system has found: each measurement's name, text or bytes, and its result."""
-
-    system: str
-    results: tuple[tuple[str | bytes, Result], ...]
+}  # RFC 9054 §3.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +67,7 @@ class DetachedDigest:
 
     def open(self, claims: bytes, form: Form) -> Claims:
         """The claims that have this digest. Raises :class:`UntrustedError` for others, and as ``form``'s decoder."""
+        # req: rfc9711/4.2.18.2 digest-of-the-encoded-claims
         if not hmac.compare_digest(hashlib.new(self.algorithm, claims).digest(), self.digest):
             raise UntrustedError(f"{WHAT}: claims have another digest than the token states")
         return _decode(claims, form)
@@ -230,6 +174,7 @@ def _claims(form: Form, value: object, depth: int) -> Claims:
         issued=one("iat", _integer),
         token_id=one("jti", lambda each: _text(each) if form is JSON else form.binary(each)),
         nonces=one("eat_nonce", lambda each: _nonces(form, each)) or (),
+        # req: rfc9711/4.2.1 ueid-up-to-33-bytes
         ueid=one("ueid", sized(7, 33)),
         sueids=one("sueids", lambda each: _named(each, sized(7, 33))) or _NONE,
         oemid=one("oemid", lambda each: _oemid(form, each)),
@@ -248,6 +193,7 @@ def _claims(form: Form, value: object, depth: int) -> Claims:
         measurements=some("measurements", lambda each: _content(form, each)),
         measres=some("measres", lambda each: _results(form, each)),
         submods=one("submods", lambda each: _named(each, lambda it: _submodule(form, it, depth + 1))) or _NONE,
+        # req: rfc9711/4 unknown-claims-are-ignored
         others=MappingProxyType({name: each for name, each in value.items() if name not in form.names}),
     )
 
@@ -264,6 +210,7 @@ def _boolean(value: object) -> bool:
     return value
 
 
+# req: rfc9711/4.3.1 iat-is-no-float
 def _integer(value: object) -> int:
     """No float: ``iat`` must not be one (RFC 9711 §4.3.1), and the other times needn't."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -309,6 +256,7 @@ def _nonces(form: Form, value: object) -> tuple[bytes | str, ...]:
     return tuple(map(form.nonce, value))
 
 
+# req: rfc9711/4.2.3 oemid-in-three-forms
 def _oemid(form: Form, value: object) -> int | bytes:
     if isinstance(value, int):
         return _unsigned(value)
@@ -342,6 +290,7 @@ def _result(form: Form, name: object, result: object) -> tuple[str | bytes, Resu
     return name if isinstance(name, str) else form.binary(name), form.choice(Result, result)
 
 
+# req: rfc9711/4.2.18 kind-of-a-submodule
 def _submodule(form: Form, value: object, depth: int) -> Submodule:
     """A claims set is a map in both forms. For the rest CBOR has types, and JSON has names (RFC 9711 §4.2.18)."""
     if isinstance(value, dict):
@@ -391,6 +340,7 @@ def _bundle(form: Form, value: object) -> Bundle:
     if isinstance(main, str):
         main = JSON.parse(main.encode())
     token = _named_token(*_list(main, 2)) if isinstance(main, list) else CBOR.binary(main)
+    # req: rfc9711/5 no-bundle-in-a-bundle
     if token.startswith(_BUNDLE_TAG):
         raise DecodeError(WHAT, "a bundle's token is itself a bundle")
     return Bundle(token, _named(detached, form.binary), form)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from privproc.attestation.eat.claims import Claims, DebugStatus, Result
+from privproc.attestation.eat.claims import Claims
+from privproc.attestation.eat.values import DebugStatus, Result
 from privproc.attestation.expectation import stage
 from privproc.errors import PolicyError, UsageError
 
@@ -74,6 +75,7 @@ class Demands:
             self._check_results(claims)
         for name, demands in self.submods.items():
             with stage("submods"):
+                # req: rfc9711/4.2.18 nothing-is-inherited
                 submodule = claims.submods.get(name)
                 if not isinstance(submodule, Claims):
                     raise PolicyError("EAT: a submodule that is demanded isn't there as claims")

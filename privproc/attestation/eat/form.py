@@ -93,6 +93,7 @@ class Form(ABC):
 @final
 class _Cbor(Form):
     __slots__ = ()
+    # req: rfc9711/4 names-of-the-encoding
     names: ClassVar = MappingProxyType({number: name for name, number in _NUMBERS.items()})
 
     def parse(self, data: bytes) -> object:
@@ -110,6 +111,7 @@ class _Cbor(Form):
 
     def nonce(self, value: object) -> bytes:
         nonce = self.binary(value)
+        # req: rfc9711/4.1 nonce-sizes
         if not 8 <= len(nonce) <= 64:
             raise DecodeError(WHAT, "a nonce is not 8 to 64 bytes")
         return nonce
@@ -121,6 +123,8 @@ class _Cbor(Form):
 @final
 class _Json(Form):
     __slots__ = ()
+    # req: rfc9711/4 names-of-the-encoding
+    # req: rfc9711/4.1 nonce-of-openid-is-not-used
     names: ClassVar = MappingProxyType({name: name for name in _NUMBERS})
 
     def parse(self, data: bytes) -> object:
@@ -140,6 +144,7 @@ class _Json(Form):
         return named[value]
 
     def nonce(self, value: object) -> str:
+        # req: rfc9711/4.1 nonce-sizes
         if not isinstance(value, str) or not 8 <= len(utf8(value)) <= 88:
             raise DecodeError(WHAT, "a nonce is not text of 8 to 88 bytes")
         return value

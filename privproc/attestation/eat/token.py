@@ -143,6 +143,7 @@ def verify(
     if not isinstance(sent, bytes) or not 8 <= len(sent) <= most or not any(sent):
         raise UsageError("a nonce is 8 to 64 bytes or text of 8 to 88, not all zero")
     read = _genuine(token, key, profile, audience, max_age)
+    # req: rfc9711/9.3 freshness-is-checked
     with stage("eat_nonce"):
         if not any(_same(each, nonce) for each in read.claims.nonces):
             raise UntrustedError(f"{WHAT}: answers another nonce")
@@ -159,6 +160,7 @@ def verify_passport(
     ``audience`` can be taken no further than there.
     """
     read = _genuine(token, key, profile, audience, max_age)
+    # req: rfc9711/9.3 freshness-is-checked
     with stage("iat"):
         if read.claims.issued is None:
             raise PolicyError(f"{WHAT}: doesn't say when it was made")
