@@ -55,6 +55,7 @@ xfrm = 0xe7
 identity = "enclave"
 isvprodid = 7
 isvsvn = 3
+memory = ["scalable"]
 tcb = { evaluation = 18 }
 platforms = { kind = "any" }
 """,
@@ -112,6 +113,7 @@ def variants() -> list[Any]:
         ),
         SGX,
         replace(SGX, identity=sgx.Identity.SIGNER, configid=b"\1" * 64, configsvn=0xFFFF, miscselect=2**32 - 1),
+        replace(SGX, memory=frozenset(sgx.Memory)),
         replace(SGX, xfrm=2**63 - 1, isvextprodid=b"\1" * 16, isvfamilyid=b"\2" * 16, isvprodid=0),
         NITRO,
         nitro.Policy(logged_pcrs=(0, 1, 2, 8), pcrs=(), max_age=1),
@@ -204,7 +206,8 @@ def test_required_keys() -> None:
         "sev-snp": {"format", "version", "max_age", "minimum_abi", "signer", "floor"},
         "tdx": {"format", "version", "max_age", "xfam", "tcb", "platforms"},
         "sgx": {
-            *("format", "version", "max_age", "xfrm", "identity", "isvprodid", "isvsvn", "tcb", "platforms"),
+            *("format", "version", "max_age", "xfrm", "identity", "isvprodid", "isvsvn", "memory", "tcb"),
+            "platforms",
         },
         "nitro": {"format", "version", "max_age"},
     }
@@ -251,6 +254,8 @@ def test_required_keys() -> None:
         ("sgx", "0xe7", "0xe6", "xfrm has bits 0 and 1"),
         ("sgx", '"enclave"', '"program"', "identity: not one of enclave, signer"),
         ("sgx", "isvsvn = 3", "isvsvn = 65536", "isvsvn: not an integer from 0 to 65535"),
+        ("sgx", '["scalable"]', '["tree"]', "memory: not one of standard, scalable, scalable-with-integrity"),
+        ("sgx", '["scalable"]', "[]", "memory has at least one"),
         ("sgx", "isvsvn = 3", "isvsvn = 3\nconfigid = '00'", "configid: not 64 bytes"),
         ("sgx", "isvsvn = 3", "isvsvn = 3\nenclave = { debug = 'set' }", "enclave.debug: unknown key"),
         ("nitro", "max_age", "logged_pcrs = [0, 1]\nmax_age", "PCR2 are always logged"),

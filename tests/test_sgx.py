@@ -20,6 +20,7 @@ from privproc.attestation.sgx import (
     Families,
     Identity,
     KeyEvidence,
+    Memory,
     Policy,
     Processors,
     Quote,
@@ -246,6 +247,10 @@ mutant(
     policy=replace(POLICY, platforms=AnyPlatform()),
 )
 
+for kind in (0, 2, 3):
+    mutant("memory", str(kind), PolicyError, "memory in another way", platform=replace(PLATFORM, sgx_type=kind))
+mutant("memory", "asked", PolicyError, "memory in", policy=replace(POLICY, memory=frozenset({Memory.STANDARD})))
+
 lie("attributes", "debug_sgx_v3", PolicyError, "attributes: debug$", flags=FLAGS | 2)
 lie("attributes", "not-initialised", PolicyError, "attributes: INIT$", flags=FLAGS & ~1)
 lie("attributes", "launch-key", PolicyError, "attributes: einittoken_key$", flags=FLAGS | 1 << 5)
@@ -335,6 +340,9 @@ def test_what_a_policy_may_leave_open() -> None:
         collateral=info("tcbLevels", 0, "tcbStatus", to="SWHardeningNeeded"),
         policy=rules(statuses=frozenset({TcbStatus.UP_TO_DATE, TcbStatus.SW_HARDENING_NEEDED})),
     ).appraise()
+    for memory in Memory:
+        both = frozenset({memory, Memory.STANDARD})
+        Scene(platform=replace(PLATFORM, sgx_type=memory.value), policy=replace(POLICY, memory=both)).appraise()
     Scene(collateral=info("tcbLevels", 0, "tcbStatus", to="OutOfDate"), policy=rules(grace=100 * DAY + 1)).appraise()
 
 
@@ -430,6 +438,8 @@ def test_draft() -> None:
     for quote, reason in (({"flags": FLAGS | 2}, "debug"), ({"xfrm": 1}, "no draft accepts")):
         with pytest.raises(PolicyError, match=reason):
             draft_policy(Scene(quote=quote).evidence, collateral=COLLATERAL, max_age=1, at=AT)
+    with pytest.raises(PolicyError, match="no draft accepts"):
+        draft_policy(Scene(platform=replace(PLATFORM, sgx_type=3)).evidence, collateral=COLLATERAL, max_age=1, at=AT)
     alone = replace(PLATFORM, configuration=None)
     by_ppid = draft_policy(Scene(platform=alone).evidence, collateral=COLLATERAL, max_age=1, at=AT)
     assert by_ppid.platforms == Processors((alone.ppid,))
@@ -503,7 +513,7 @@ def test_oracle_on_generated_quotes() -> None:
 # What dcap-qvl leaves to its caller, to a policy, or doesn't demand: we refuse, it doesn't.
 OURS_ALONE = {
     "binding", "platforms", "configuration", "role", "log", "xfrm", "evaluation", "platform-tcb", "qe-tcb", "product",
-    "svn", "config", "miscselect",
+    "svn", "config", "miscselect", "memory",
 }  # fmt: skip
 
 KNOWN_DIFFERENCES = {

@@ -16,6 +16,7 @@ from privproc.attestation.sgx import (
     EnclaveReport,
     EnclaveRules,
     Identity,
+    Memory,
     Policy,
     Processors,
     QeIdentity,
@@ -157,6 +158,7 @@ exact = {size: st.binary(min_size=size, max_size=size) for size in (16, 64)}
         isvextprodid=exact[16],
         isvfamilyid=exact[16],
         configid=exact[64],
+        memory=st.frozensets(st.sampled_from(Memory), min_size=1),
         platforms=st.sampled_from([AnyPlatform(), Processors((b"\1" * 16, b"\2" * 16))]),
     )
 )
@@ -173,7 +175,7 @@ def test_policy_exactly() -> None:
     check_codec(Policy.decode, encoded, reencode=Policy.encode)
     expected = bytes((5, 1)) + bytes(4) + b"\0\x12" + bytes(2)  # TCB rules: up to date alone, evaluation 18
     expected += bytes((1, 0, 0, 0, 0)) + bytes(7) + b"\xe7" + bytes(4) + b"\0" + b"\0\7\0\3" + bytes(96) + bytes(2)
-    expected += bytes(3) + b"\3\0\x11\x10" + PLATFORM.piid + (3600).to_bytes(4, "big")
+    expected += bytes(3) + b"\2" + b"\3\0\x11\x10" + PLATFORM.piid + (3600).to_bytes(4, "big")
     assert encoded == expected
     for form in (0, 1, 2, 3, 4, 6):
         with pytest.raises(UnsupportedError, match="not one for SGX"):
@@ -212,6 +214,7 @@ def test_contract_of_policies(at: int, value: int) -> None:
         {"isvextprodid": b""},
         {"isvfamilyid": bytes(17)},
         {"configid": bytes(63)},
+        {"memory": frozenset()},
         {"max_age": 0},
         {"max_age": 1 << 32},
     ],

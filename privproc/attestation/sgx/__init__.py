@@ -27,7 +27,7 @@ from privproc.attestation.sgx.appraisal import (
 )
 from privproc.attestation.sgx.collateral import INTEL_ROOTS, Collateral, VerifiedCollateral, verify_collateral
 from privproc.attestation.sgx.draft import draft_policy
-from privproc.attestation.sgx.policy import Identity, Policy, measurement
+from privproc.attestation.sgx.policy import Identity, Memory, Policy, measurement
 from privproc.attestation.sgx.quote import EnclaveReport, Quote
 from privproc.attestation.sgx.rules import STRICT_ENCLAVE, EnclaveRules
 from privproc.attestation.sgx.tcb import QeIdentity, TcbInfo
@@ -47,6 +47,7 @@ __all__ = [
     "Identity",
     "KeyEvidence",
     "Level",
+    "Memory",
     "Platform",
     "Platforms",
     "Policy",

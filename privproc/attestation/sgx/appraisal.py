@@ -142,6 +142,10 @@ def _decide(
     return dcap.conclude(kind, evidence, case, _CHECKS, **own)
 
 
+def _memory(case: _Case) -> None:
+    case.policy.check_memory(case.judged.platform.sgx_type)
+
+
 def _attributes(case: _Case) -> None:
     case.policy.enclave.check(case.judged.report.flags)
 
@@ -185,6 +189,7 @@ _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (
     ("qe-tcb", dcap.qe_tcb),
     ("platforms", dcap.platforms),
     ("configuration", dcap.configuration),
+    ("memory", _memory),
     ("attributes", _attributes),
     ("xfrm", _xfrm),
     ("miscselect", _miscselect),

@@ -7,7 +7,7 @@ from privproc.attestation.expectation import NO_REVOCATIONS, PinnedMeasurement
 from privproc.attestation.sgx.appraisal import appraise_unbound
 from privproc.attestation.sgx.collateral import VerifiedCollateral
 from privproc.attestation.sgx.judged import Judged
-from privproc.attestation.sgx.policy import Identity, Policy
+from privproc.attestation.sgx.policy import Identity, Memory, Policy
 from privproc.attestation.sgx.rules import EnclaveRules
 from privproc.errors import PolicyError, UsageError
 
@@ -52,4 +52,5 @@ def _policy(judged: Judged, max_age: int) -> Policy:
         isvfamilyid=report.isvfamilyid,
         configid=report.configid,
         configsvn=report.configsvn,
+        memory=frozenset(memory for memory in Memory if memory.value == judged.platform.sgx_type),
     )

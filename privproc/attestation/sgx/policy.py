@@ -19,7 +19,7 @@ from privproc.errors import PolicyError, UnsupportedError, UsageError
 from privproc.tagged import tagged_hash
 from privproc.wire import Reader, Writer
 
-__all__ = ["Identity", "Policy", "measurement"]
+__all__ = ["Identity", "Memory", "Policy", "measurement"]
 
 _FORM = 5  # the first byte of a policy: 1 SEV-SNP, 2 TDX, 3 Nitro, 4 NVIDIA, 5 SGX
 _XFRM_REQUIRED = 0b11  # x87 and SSE: ECREATE refuses an enclave without them
@@ -33,6 +33,17 @@ class Identity(Enum):
     """This very one, by MRENCLAVE."""
     SIGNER = 1
     """Any that this signer calls by this product's names, by MRSIGNER: then the signer is the ledger."""
+
+
+class Memory(Enum):
+    """How the processor protects an enclave's memory: the SGX type in a PCK certificate (Intel's profile, §1.3.5)."""
+
+    STANDARD = 0
+    """Against changes and replays too, by a tree of counters: few servers have it."""
+    SCALABLE = 1
+    """By encryption alone: whoever sits on the bus replays old contents (Battering RAM)."""
+    SCALABLE_WITH_INTEGRITY = 2
+    """By encryption and a MAC, which tells changes and no replays."""
 
 
 def measurement(report: EnclaveReport, identity: Identity) -> bytes:
@@ -52,11 +63,27 @@ class Policy(PlatformPolicy):
     ``xfrm``: the processor features that an enclave may use, a subset of 63 bits with bits 0 and 1; ``miscselect``:
     what it may be told about its exits (32 bits). ``isvprodid`` (uint16), ``isvextprodid``, ``isvfamilyid`` (16 bytes
     each) and ``configid`` (64 bytes; all zero if not used) are compared exactly; ``isvsvn`` and ``configsvn``
-    (uint16) are the least that will do. ``max_age`` (seconds, above 0) is how long the outcome of an appraisal may be
-    used. Raises :class:`UsageError` for values outside of these.
+    (uint16) are the least that will do. ``memory``: the protections that will do, at least one. ``max_age`` (seconds,
+    above 0) is how long the outcome of an appraisal may be used. Raises :class:`UsageError` for other values.
 
     The report's CPUSVN isn't judged: it is the processor's own writing, which only Intel can read, and on servers not
     that of the certificate. What Intel judges are the certificate's components.
+
+    The canonical encoding, names sorted, integers big-endian::
+
+        struct {
+            uint8 form = 5;
+            TcbRules tcb;
+            uint8 enclave[5]; uint64 xfrm; uint32 miscselect;
+            uint8 identity;                0 enclave, 1 signer
+            uint16 isvprodid; uint16 isvsvn;
+            opaque isvextprodid[16]; opaque isvfamilyid[16]; opaque configid[64]; uint16 configsvn;
+            uint8 configuration[3];
+            uint8 memory;                  a bit for each kind, the first one lowest
+            uint8 platforms;               0 any, 1 families, 2 processors, 3 platforms
+            opaque names<0..2^16-1>;       each with a uint8 length
+            uint32 max_age;
+        } Policy;
     """
 
     enclave: EnclaveRules
@@ -69,6 +96,7 @@ class Policy(PlatformPolicy):
     isvfamilyid: bytes
     configid: bytes
     configsvn: int
+    memory: frozenset[Memory]
 
     def __post_init__(self) -> None:
         if not 0 <= self.xfrm < 1 << 63 or self.xfrm & _XFRM_REQUIRED != _XFRM_REQUIRED:
@@ -79,6 +107,8 @@ class Policy(PlatformPolicy):
             raise UsageError("isvprodid, isvsvn and configsvn are 0 to 65535")
         if any(len(getattr(self, name)) != size for name, size in _EXACT.items()):
             raise UsageError("isvextprodid and isvfamilyid have 16 bytes, configid has 64")
+        if not self.memory:
+            raise UsageError("memory has at least one protection")
         PlatformPolicy.__post_init__(self)
 
     def measurement(self, report: EnclaveReport) -> bytes:
@@ -90,26 +120,17 @@ class Policy(PlatformPolicy):
         if value & ~self.xfrm or value & _XFRM_REQUIRED != _XFRM_REQUIRED:
             raise PolicyError("XFRM: features that are not allowed")
 
-    def _encode(self) -> bytes:
-        """The canonical encoding: names sorted; integers big-endian::
+    def check_memory(self, sgx_type: int) -> None:
+        """Raise :class:`PolicyError` for a platform of another type than those that will do."""
+        if all(memory.value != sgx_type for memory in self.memory):
+            raise PolicyError("platform protects memory in another way")
 
-        struct {
-            uint8 form = 5;
-            TcbRules tcb;
-            uint8 enclave[5]; uint64 xfrm; uint32 miscselect;
-            uint8 identity;                0 enclave, 1 signer
-            uint16 isvprodid; uint16 isvsvn;
-            opaque isvextprodid[16]; opaque isvfamilyid[16]; opaque configid[64]; uint16 configsvn;
-            uint8 configuration[3];
-            uint8 platforms;               0 any, 1 families, 2 processors, 3 platforms
-            opaque names<0..2^16-1>;       each with a uint8 length
-            uint32 max_age;
-        } Policy;
-        """
+    def _encode(self) -> bytes:
         writer = Writer().uint(1, _FORM).raw(self.tcb.encode()).raw(self.enclave.encode())
         writer.uint(8, self.xfrm).uint(4, self.miscselect).uint(1, self.identity.value)
         writer.uint(2, self.isvprodid).uint(2, self.isvsvn).raw(self.isvextprodid).raw(self.isvfamilyid)
         writer.raw(self.configid).uint(2, self.configsvn).raw(self.configuration.encode())
+        writer.uint(1, sum(1 << memory.value for memory in self.memory))
         return writer.raw(encode_platforms(self.platforms)).uint(4, self.max_age).done()
 
     @staticmethod
@@ -133,9 +154,14 @@ class Policy(PlatformPolicy):
             configid=reader.take(64),
             configsvn=reader.u16(),
             configuration=ConfigurationRules.read(reader),
+            memory=_memory(reader.u8()),
             platforms=read_platforms(reader),
             max_age=reader.u32(),
         )
+
+
+def _memory(bits: int) -> frozenset[Memory]:
+    return frozenset(memory for memory in Memory if bits >> memory.value & 1)
 
 
 def _identity(reader: Reader) -> Identity:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from privproc.attestation.dcap.policyfile import read_shared, shared_tree
-from privproc.attestation.sgx.policy import Identity, Policy
+from privproc.attestation.sgx.policy import Identity, Memory, Policy
 from privproc.attestation.sgx.rules import STRICT_ENCLAVE, EnclaveRules
 from privproc.attestation.table import Table, Tree, rules_tree
 
 __all__ = ["read", "tree"]
 
+_MEMORY = {memory.name.lower().replace("_", "-"): memory for memory in Memory}
 _IDENTITIES = {identity.name.lower(): identity for identity in Identity}
 
 
@@ -26,6 +27,7 @@ def read(table: Table) -> Policy:
         isvfamilyid=table.hex("isvfamilyid", 16, bytes(16).hex()),
         configid=table.hex("configid", 64, bytes(64).hex()),
         configsvn=table.integer("configsvn", 0xFFFF, 0),
+        memory=frozenset(table.choices("memory", _MEMORY)),
     )
 
 
@@ -43,6 +45,7 @@ def tree(policy: Policy) -> Tree:
         "isvfamilyid": policy.isvfamilyid.hex(),
         "configid": policy.configid.hex(),
         "configsvn": policy.configsvn,
+        "memory": [name for name, memory in _MEMORY.items() if memory in policy.memory],
         "tcb": shared["tcb"],
         "enclave": rules_tree(policy.enclave),
         "configuration": shared["configuration"],

@@ -55,6 +55,19 @@ class Policy(PlatformPolicy):
     demand on each of RTMR0 to RTMR3. ``mrconfigid``, ``mrowner``, ``mrownerconfig`` (48 bytes, zero if not used) are
     compared exactly. ``max_age`` (seconds, above 0) is how long the outcome of an appraisal may be used. Raises
     :class:`UsageError` for values outside of these.
+
+    The canonical encoding, names sorted, integers big-endian::
+
+        struct {
+            uint8 form = 2;
+            TcbRules tcb;
+            uint8 domain[4]; uint64 xfam; uint8 registers[4];
+            opaque mrconfigid[48]; opaque mrowner[48]; opaque mrownerconfig[48];
+            uint8 configuration[3];
+            uint8 platforms;               0 any, 1 families, 2 processors, 3 platforms
+            opaque names<0..2^16-1>;       each with a uint8 length
+            uint32 max_age;
+        } Policy;
     """
 
     domain: DomainRules
@@ -83,19 +96,6 @@ class Policy(PlatformPolicy):
             raise PolicyError("XFAM: features that are not allowed")
 
     def _encode(self) -> bytes:
-        """The canonical encoding: names sorted; integers big-endian::
-
-        struct {
-            uint8 form = 2;
-            TcbRules tcb;
-            uint8 domain[4]; uint64 xfam; uint8 registers[4];
-            opaque mrconfigid[48]; opaque mrowner[48]; opaque mrownerconfig[48];
-            uint8 configuration[3];
-            uint8 platforms;               0 any, 1 families, 2 processors, 3 platforms
-            opaque names<0..2^16-1>;       each with a uint8 length
-            uint32 max_age;
-        } Policy;
-        """
         writer = Writer().uint(1, _FORM).raw(self.tcb.encode()).raw(self.domain.encode()).uint(8, self.xfam)
         writer.raw(bytes(register.value for register in self.registers))
         writer.raw(self.mrconfigid).raw(self.mrowner).raw(self.mrownerconfig).raw(self.configuration.encode())
