@@ -78,15 +78,28 @@ def test_every_charge_and_refund(amount: int, bits: int) -> None:
 
 
 def test_a_chain_of_spends() -> None:
-    """Each one has a nullifier of its own, and shows nothing else of the one before."""
-    credits_, seen = issue(7), set()
+    """Each one has a nullifier of its own, and nothing but charge and context of what the issuer saw before."""
+    wire, waiting = act.request(KEY.public_key)
+    response = KEY.respond(wire, amount=7, context=CONTEXT)
+    credits_, seen = waiting.finish(response, context=CONTEXT), words(wire) | words(response)
     for charge, returned in ((3, 1), (0, 0), (2, 2), (5, 0)):
-        wire, waiting = credits_.spend(charge)
-        parts = {wire[at : at + 32] for at in (0, 96, 128, 160, 192, 224)}
-        assert not parts & seen
-        seen |= parts
-        credits_ = waiting.finish(KEY.verify(wire, charge=charge, context=CONTEXT).refund(returned=returned))
+        wire, left = credits_.spend(charge)
+        refund = KEY.verify(wire, charge=charge, context=CONTEXT).refund(returned=returned)
+        shown = words(wire[:32] + wire[96:]) | words(refund[:64] + refund[96:])
+        assert not shown & seen
+        seen |= shown
+        credits_ = left.finish(refund)
     assert credits_.balance == 0
+
+
+def words(wire: bytes) -> set[bytes]:
+    """All strings of 32 bytes in it."""
+    return {wire[at : at + 32] for at in range(len(wire) - 31)}
+
+
+def test_a_balance_and_a_charge_stay_below_the_order() -> None:
+    """As they don't with the draft's largest L: what is left could then be a number of L bits, and more."""
+    assert 2 * (2**act.MAX_BITS - 1) < int(SUITE.order) < 2 * (2**252 - 1)
 
 
 def test_the_nullifier_is_spent_once() -> None:
