@@ -49,8 +49,8 @@ What is tested, always in both roles:
   responses, large contents, padding, and messages that end before their empty sections.
 - **SEV-SNP and TDX evidence**: reports and quotes that other projects publish and those of the makers in `tests/world`:
   good ones are accepted, and what a check of this library refuses is refused there too. Where a peer leaves a demand to
-  its caller, or doesn't have it, the table says so. `dcap-qvl`, of PyPI, is compared in `tests/test_tdx_real.py` and, on
-  quotes of SGX of version 3, the only one that it takes, in `tests/test_sgx.py`.
+  its caller, or doesn't have it, the table says so. `dcap-qvl`, of PyPI, is compared in `tests/test_tdx_real.py` and,
+  on quotes of SGX of version 3, the only one that it takes, in `tests/test_sgx.py`.
 - **EAT and CoRIM**: the envelopes of tokens, CWT and JWT, with every algorithm in common; signed manifests with each
   kind of reference value, profile and time, decoded and encoded again there. Changed signatures, other algorithms,
   critical headers and malformed manifests are refused there too.
