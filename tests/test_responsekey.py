@@ -28,6 +28,7 @@ from privproc.responsekey import (
     seal_request,
 )
 from privproc.responsekey.answer import CHUNK_SIZES
+from privproc.responsekey.request import _schedule
 from privproc.secret import Secret
 from privproc.tagged import lp
 from tests.codec import check_codec, check_contract
@@ -228,7 +229,6 @@ def test_the_next_key_is_of_the_same_kem():
 
 def plaintext_request(plaintext: bytes) -> tuple[OneTimeKey, bytes]:
     """A request of an honest device but for its plaintext."""
-    from privproc.responsekey.request import _schedule
     from privproc.wire import Writer
 
     one_time = OneTimeKey.generate(SUITE)
@@ -387,6 +387,7 @@ def test_a_key_of_another_suite_is_the_callers_mistake():
 
 
 def test_nothing_secret_is_shown_or_copied():
+    assert repr(_schedule(context(), SUITE, Secret(bytes(48)))) == "<_Keys>"
     one_time = OneTimeKey.generate(SUITE)
     secret = os.urandom(48)
     at = context(exporter=secret)
