@@ -320,6 +320,16 @@ def test_an_announcement_of_nothing_is_refused(position):
         Announcement.decode(bytes(encoded))
 
 
+@pytest.mark.parametrize(
+    ("size", "why"), [(0, "length 0 is under 1"), (4097, "length 4097 is over 4096"), (1, None), (4096, None)]
+)
+def test_the_key_of_an_announcement_has_bounds(size, why):
+    head = OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode()[:6]
+    with pytest.raises(DecodeError, match=why or "public key") as raised:
+        Announcement.decode(head + lp(bytes(size)) + b"\1" * 8)
+    assert (raised.value.what == "announcement") is (why is not None)
+
+
 def test_an_announcement_of_a_foreign_suite_is_refused():
     encoded = OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode()
     with pytest.raises(UnsupportedError):
