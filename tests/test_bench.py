@@ -139,6 +139,7 @@ def test_without_a_rival(monkeypatch, capsys):
     assert "no rows beside circl: no Go" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_limit_is_a_verdict():
     slow = replace(OPERATIONS["BHTTP request: encode"], limit=1e-3)
     assert measure.measure(slow, seconds=0).verdict == "MISSED"
@@ -200,6 +201,7 @@ def test_comparisons_with_peers():
     assert list(peers.comparisons("no such name", seconds=0)) == []
 
 
+@pytest.mark.slow
 def test_the_plot():
     """Every measured thing with a floor has its bar; what can't be had has none; bounds that are missed stand out."""
     names = ("HPKE set-up and seal, X25519", "BHTTP request: encode")

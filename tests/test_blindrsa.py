@@ -552,6 +552,7 @@ def test_generate_size() -> None:
 # Backends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend_is_the_private_operation(backend: Backend) -> None:
     op = PrivateKey(ISSUER._key, backend=backend)

@@ -14,6 +14,7 @@ from privproc.errors import PeerError
 from tests.world import cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "part"),
     [("sev-snp", "endorsements"), ("tdx", "endorsements"), ("sgx", "endorsements"), ("nitro", "evidence")],

@@ -332,6 +332,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_appraisals_leave_nothing_behind(name: str) -> None:
     """After a warm-up, a thousand of them (of Nitro, which is slower, a hundred) hold less than 64 KiB."""

@@ -116,6 +116,16 @@ def test_consistency(size: int, data) -> None:
             verify_consistency(*arguments)
 
 
+def test_every_pair_of_small_trees_is_consistent() -> None:
+    """All the ways in which the right border of the old tree can run."""
+    leaves = [leaf_hash(bytes([i])) for i in range(34)]
+    heads = [root(leaves[:size]) for size in range(35)]
+    for size in range(1, 35):
+        for old in range(1, size + 1):
+            proof = consistency(old, leaves[:size])
+            verify_consistency(old, heads[old], size, heads[size], proof)
+
+
 def test_short_consistency_proofs() -> None:
     leaves = [leaf_hash(leaf) for leaf in LEAVES]
     for size in range(1, 8):
@@ -136,8 +146,10 @@ def test_hashes_of_wrong_lengths_do_not_add_up() -> None:
     leaves = [leaf_hash(leaf) for leaf in LEAVES]
     left, right = consistency(3, leaves)[:2]
     shifted = [left + right[:1], right[1:], *consistency(3, leaves)[2:]]
-    with pytest.raises(SignatureError, match="32 bytes"):
+    with pytest.raises(SignatureError, match=r"^consistency proof: .*32 bytes"):
         verify_consistency(3, root(leaves[:3]), 8, root(leaves), shifted)
+    with pytest.raises(SignatureError, match=r"^inclusion proof: .*32 bytes"):
+        verify_inclusion(leaves[0], 0, 8, [b""], root(leaves))
 
 
 # Notes, keys, checkpoints

@@ -288,7 +288,7 @@ def flipped(data: bytes, position: int) -> bytes:
     return bytes(changed)
 
 
-TestPrivateRequests = PrivateRequests.TestCase
+TestPrivateRequests = pytest.mark.slow(PrivateRequests.TestCase)
 TestPrivateRequests.settings = settings(max_examples=30, stateful_step_count=40)
 
 

@@ -444,6 +444,7 @@ def test_other_messages() -> None:
 EVIDENCE = AWS.document(BINDING)
 
 
+@pytest.mark.slow
 def test_no_byte_can_change() -> None:
     """Each byte is signed, pinned or structure; no flipped bit is accepted."""
     Scene(evidence=EVIDENCE).appraise()

@@ -28,6 +28,7 @@ from privproc.responsekey import (
     seal_request,
 )
 from privproc.responsekey.answer import CHUNK_SIZES
+from privproc.responsekey.request import _schedule
 from privproc.secret import Secret
 from privproc.tagged import lp
 from tests.codec import check_codec, check_contract
@@ -235,7 +236,6 @@ def test_the_next_key_is_of_the_same_kem():
 
 def plaintext_request(plaintext: bytes) -> tuple[OneTimeKey, bytes]:
     """A request of an honest device but for its plaintext."""
-    from privproc.responsekey.request import _schedule
     from privproc.wire import Writer
 
     one_time = OneTimeKey.generate(SUITE)
@@ -330,6 +330,16 @@ def test_an_announcement_of_nothing_is_refused(position):
         Announcement.decode(bytes(encoded))
 
 
+@pytest.mark.parametrize(
+    ("size", "why"), [(0, "length 0 is under 1"), (4097, "length 4097 is over 4096"), (1, None), (4096, None)]
+)
+def test_the_key_of_an_announcement_has_bounds(size, why):
+    head = OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode()[:6]
+    with pytest.raises(DecodeError, match=why or "public key") as raised:
+        Announcement.decode(head + lp(bytes(size)) + b"\1" * 8)
+    assert (raised.value.what == "announcement") is (why is not None)
+
+
 # req: privproc1/2.4 announcement-form
 def test_an_announcement_of_a_foreign_suite_is_refused():
     encoded = OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode()
@@ -409,6 +419,7 @@ def test_exported_values_are_wiped():
 
 
 def test_nothing_secret_is_shown_or_copied():
+    assert repr(_schedule(context(), SUITE, Secret(bytes(48)))) == "<_Keys>"
     one_time = OneTimeKey.generate(SUITE)
     secret = os.urandom(48)
     at = context(exporter=secret)

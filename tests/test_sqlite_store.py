@@ -374,5 +374,5 @@ class SameAsInMemory(RuleBasedStateMachine):
         assert len(self.memory) == len(self.sqlite)
 
 
-TestSameAsInMemory = SameAsInMemory.TestCase
+TestSameAsInMemory = pytest.mark.slow(SameAsInMemory.TestCase)
 TestSameAsInMemory.settings = settings(stateful_step_count=30, max_examples=25)

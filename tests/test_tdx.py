@@ -652,6 +652,7 @@ def decide(evidence: bytes) -> VerifiedEvidence:
     )
 
 
+@pytest.mark.slow
 def test_no_byte_can_change() -> None:
     """Each byte of a quote is signed, hashed, compared or a length; no flipped bit is accepted."""
     decide(EVIDENCE)

@@ -67,6 +67,7 @@ def play(at: int, way: Way, leak: Leak | None = None) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_every_field_of_every_message_is_what_the_page_says():
     linter = Linter(rules(TEXT))
     for at in (game.AT, game.AT + 86_400):

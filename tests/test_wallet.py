@@ -605,9 +605,9 @@ class SpendingWithSQLite(Spending):
         return store
 
 
-TestSpending = Spending.TestCase
+TestSpending = pytest.mark.slow(Spending.TestCase)
 TestSpending.settings = settings(max_examples=50, stateful_step_count=40)
-TestSpendingWithSQLite = SpendingWithSQLite.TestCase
+TestSpendingWithSQLite = pytest.mark.slow(SpendingWithSQLite.TestCase)
 TestSpendingWithSQLite.settings = settings(max_examples=25, stateful_step_count=30)
 
 

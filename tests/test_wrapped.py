@@ -496,6 +496,7 @@ def asked(node: Node, question: bytes = QUESTION, **changes: Any) -> Delivery:
 
 
 # req: privproc1/14.1 keys-are-erased
+@pytest.mark.slow
 def test_a_node_opens_within_its_window_and_erases_its_key_at_the_end() -> None:
     node = Node.generate(**statement(capacity=10))
     with pytest.raises(ExpiredError):
