@@ -48,7 +48,7 @@ def _decode(padded: str, what: str) -> bytes:
         data = binascii.a2b_base64(padded.encode("ascii").translate(_TO_STANDARD), strict_mode=True)
     except ValueError:  # binascii.Error and UnicodeEncodeError are both
         raise DecodeError(what, "not base64url with the padding that it should have") from None
-    # req: rfc9577/2.1 padded-base64url
+    # req: rfc9577/2.1.2 padded-base64url
     if encode_padded(data) != padded:
         raise DecodeError(what, "not canonical base64url")
     return data

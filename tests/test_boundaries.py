@@ -25,6 +25,8 @@ from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, rat
 from privproc._step import Step, Unique
 from privproc.attestation import cbor, corim, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
+from privproc.attestation.dcap.policy import PlatformPolicy
+from privproc.attestation.dcap.tcb import QeIdentity, TcbInfo
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
 from privproc.attestation.policy import CanonicalPolicy
@@ -39,6 +41,7 @@ from privproc.responsekey.wrapped import Wrap
 from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
+from privproc.tokens.experimental.challenge import CredentialChallenge
 from tests.codec import check_contract
 from tests.world.corim import comid, element, manifest, state, validity
 from tests.world.eat import Entity
@@ -190,7 +193,7 @@ def samples() -> dict[str, Decoder]:
         "responsekey.announcement.Announcement": of(
             responsekey.Announcement, one_time.announce(max_requests=1, lifetime=60)
         ),
-        "session.directory.Contents": of(session.Contents, contents),
+        "session.contents.Contents": of(session.Contents, contents),
         "session.directory.Published": of(session.Published, published),
         "session.messages.Open": of(messages.Open, opened),
         "session.messages.Forward": of(messages.Forward, messages.Forward(bytes(48), bytes(48), opened.encode())),
@@ -245,17 +248,22 @@ def takes_bytes_alone(function: Any) -> bool:
     return [it.annotation for it in needed] == ["bytes"]
 
 
-def issubclass_(thing: Any, base: type) -> bool:
+def issubclass_(thing: Any, base: type | tuple[type, ...]) -> bool:
     return inspect.isclass(thing) and issubclass(thing, base)
+
+
+BASES = (CanonicalPolicy, PlatformPolicy, TcbInfo, QeIdentity, CredentialChallenge)
+"""Abstract, with a ``decode`` that their subclasses share."""
 
 
 FOUND = {
     name.removesuffix(".decode"): function
     for name, function in METHODS.items()
     if name.rsplit(".", 1)[-1].startswith("decode") and takes_bytes_alone(function)
-} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, CanonicalPolicy)}
+} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, BASES)}
 """Every public function named ``decode...`` that takes bytes and nothing else, with a sample or without."""
-del FOUND["attestation.policy.CanonicalPolicy"]  # abstract; its subclasses are there
+for base in BASES:
+    del FOUND[f"{base.__module__.removeprefix('privproc.')}.{base.__name__}"]
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))
@@ -510,7 +518,7 @@ def shown_fields() -> Iterator[str]:
         for kind in vars(module).values():
             if not inspect.isclass(kind) or kind.__module__ != module.__name__:
                 continue
-            if is_dataclass(kind):
+            if is_dataclass(kind) and not inspect.isabstract(kind):  # what is abstract has subclasses
                 made: Any = object.__new__(kind)
                 members = {it.name: str(it.type) for it in fields(kind)}
             elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
@@ -556,13 +564,15 @@ def test_the_exporter_context_is_not_secret_but_sized() -> None:
 
 BOOLEANS = {
     "attestation.snp.report.Product.has_fmc": "a fact about a product line",
-    "attestation.tdx.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "attestation.dcap.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "attestation.proof.Unproven.beside": "what the other end asks for",
     "blindrsa.safeprimes.is_safe_prime": "a fact about a number of the issuer's own",
     "discovery.ServiceBinding.alias": "which of two forms a record has",
     "discovery.ServiceBinding.ohttp": "whether a parameter is there; it is a hint and nobody vouches for it",
     "httpauth.Auth.is_scheme": "a comparison of names without regard to case",
     "ratls.hello.ServerHello.is_retry": "which of two messages it is",
     "ratls.openssl.advance": "whether the handshake needs more bytes",
+    "session.contents.Service.beside": "what the directory asks for",
     "tokens.challenge.TokenChallenge.names": "whether a challenge is meant for an origin, which a client may ignore",
 }
 """Public functions that return a boolean, and why it is not a verdict on something received."""

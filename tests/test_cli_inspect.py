@@ -23,7 +23,7 @@ from privproc.cli.main import main
 from privproc.errors import PeerError
 from privproc.ledger import Entry
 from privproc.secret import Secret
-from tests.world.amd import FakeAmd
+from tests.world.amd import FakeAmd, old_fields
 from tests.world.eat import Entity
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -67,8 +67,11 @@ def found() -> Iterator[tuple[str, bytes]]:
     for case in cases("checkpoint") + cases("checkpoint_mldsa"):
         yield "note", case["note"].encode()
     yield from (("log-proof", case["proof"].encode()) for case in cases("ledger"))
+    yield from (("oak-endorsement", case["endorsement"].encode()) for case in cases("oak"))
+    yield from (("nvidia-rim", case["rim"].encode()) for case in cases("rim"))
     yield from (("signers", unhex(case["data"])) for case in cases("signers"))
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
+    yield from (("sgx-quote", unhex(case["evidence"])) for case in cases("sgx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
     yield from (("eat", unhex(case["token"])) for case in cases("eat_token") if "jwt" not in case["id"])
     yield from (("corim", unhex(case["data"])) for case in cases("corim") + cases("corim_signed"))
@@ -79,6 +82,9 @@ def found() -> Iterator[tuple[str, bytes]]:
         # What is inside of these is arbitrary there, so they only pass for what they are when told to.
         if kind not in {"forward", "opened", "published"}:
             yield kind, unhex(case["encoded"])
+    for case in cases("privproc1_beside"):
+        yield "directory", unhex(case["contents"])
+        yield "offer", offered(case)
     for case in cases("privproc1_run"):
         sealed = unhex(case["answer"]["e"])
         yield "directory", unhex(case["contents"])
@@ -91,6 +97,13 @@ def found() -> Iterator[tuple[str, bytes]]:
         yield "package", unhex(case["transcript"]["signed_package"])
         chunks = [unhex(chunk["wire"]) for chunk in case["answer"]["chunks"]]
         yield "sealed-answer", len(sealed).to_bytes(4, "big") + sealed + b"".join(chunks)
+
+
+def offered(case: dict[str, Any]) -> bytes:
+    """An offer with devices and a back end, around a flight that stands for a real one."""
+    items = [each["type"].to_bytes(2, "big") + unhex(each["evidence"]) for each in case["devices"]]
+    parts = lp(b"flight") + lp(unhex(case["announcement"])) + unhex("0001") + lp(unhex(case["evidence"]))
+    return parts + len(items).to_bytes(2, "big") + b"".join(map(lp, items))
 
 
 def opened(case: dict[str, Any]) -> bytes:
@@ -106,6 +119,7 @@ def lp(data: bytes) -> bytes:
 
 
 CORPUS = list(found())
+BESIDE = cases("privproc1_beside")[0]
 
 
 def leaves(rows: list[Any]) -> list[tuple[int, int]]:
@@ -230,6 +244,27 @@ def test_handles_content_and_credentials_are_not_shown(inspect: Any) -> None:
     )
 
 
+def test_what_is_beside_evidence(inspect: Any) -> None:
+    status, out, _ = inspect(offered(BESIDE).hex().encode())
+    assert status == 0
+    for pattern in (
+        r"type +0x0001  GPU",
+        r"boot ROM certificate$",
+        r"type +0x0100  back end",
+        r"role +model",
+        r"since +0x000000006b49d200  2027-01-15 08:00:00Z",
+        r"VCEK or VLEK$",
+    ):
+        assert re.search(pattern, out, re.MULTILINE), pattern
+    assert len(re.findall(r"type +0x0001  GPU", out)) == 3
+    assert "subject" in out
+    other = {**BESIDE, "devices": [{"type": 9, "evidence": "ff"}]}
+    assert re.search(r"type +0x0009  not known here\n.*ff$", inspect(offered(other).hex().encode())[1], re.MULTILINE)
+    _, out, _ = inspect(unhex(BESIDE["contents"]).hex().encode())
+    assert "policy for devices" in out
+    assert re.search(r"back ends +1 elements", out)
+
+
 def test_private_keys_are_refused(inspect: Any) -> None:
     text = b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(bytes(48)) + b"-----END PRIVATE KEY-----\n"
     for flags in ((), ("--reveal",), ("--json",)):
@@ -281,6 +316,35 @@ def test_evidence_in_a_certificate(inspect: Any) -> None:
         assert "evidence: quote, as Intel's RA-TLS has it" in out
         assert "report data" in out
     assert "report data" not in inspect(certificate_with("1.2.840.113741.1337.6", b"other"))[1]
+
+
+def test_tagged_evidence_in_a_certificate(inspect: Any) -> None:
+    quote, claims = unhex(cases("sgx")[0]["evidence"]), b"\xa1\x01\x02"
+    for evidence, said in (
+        (quote, "MRENCLAVE"),
+        (unhex(cases("tdx")[0]["evidence"]), "MRTD"),
+        (b"other", "6f74686572"),
+    ):
+        size = len(evidence).to_bytes(2, "big") if len(evidence) > 99 else b""
+        head = b"\x59" + size if size else bytes((0x40 + len(evidence),))
+        value = bytes.fromhex("d9ea6082") + head + evidence + bytes((0x40 + len(claims),)) + claims
+        status, out, _ = inspect(certificate_with("2.23.133.5.4.9", value))
+        assert status == 0
+        assert "60000  quote" in out
+        assert said in out
+        assert claims.hex() in out
+    assert "60000" not in inspect(certificate_with("2.23.133.5.4.9", b"\xd9\xea\x60\x80"))[1]
+
+
+def test_attributes_of_an_enclave(inspect: Any) -> None:
+    quote = bytearray(unhex(cases("sgx")[1]["evidence"]))
+    quote[96] |= 0x42
+    quote[64] = 1
+    _, out, _ = inspect(bytes(quote))
+    assert "INIT, DEBUG, mode64bit, cet" in out
+    assert "NOT ZERO" not in out
+    quote[70] = 1
+    assert inspect(bytes(quote))[1].count("NOT ZERO") == 1
 
 
 def certificate_with(oid: str, value: bytes) -> bytes:
@@ -361,6 +425,86 @@ def test_reports_of_a_known_product(inspect: Any) -> None:
         assert re.search(rf"reported TCB +{first} [0-9]+, .*SNP [0-9]+, microcode [0-9]+", out)
 
 
+@pytest.mark.parametrize(("version", "product", "mitigations"), [(2, False, False), (3, True, False), (5, True, True)])
+def test_reports_of_every_version(inspect: Any, version: int, product: bool, mitigations: bool) -> None:
+    chip = FakeAmd.generate(Product.GENOA, 1_780_000_000).chip()
+    older = old_fields(version) if version < 5 else {}
+    status, out, _ = inspect(chip.report(measurement=bytes(48), report_data=bytes(64), **older))
+    assert status == 0
+    assert ("CPUID family" in out) is product
+    assert out.count("(layout unknown: version 2 names no product)") == (0 if product else 4)
+    assert ("mitigation vector" in out) is mitigations
+
+
+def test_what_is_of_another_type_than_its_place_wants(inspect: Any) -> None:
+    unsigned = [cose.encode({cose.ALG: "none"}), {}, b"", b""]
+    status, out, _ = inspect(cose.encode(unsigned), "--as", "cose")
+    assert (status, "none" in out) == (0, True)
+    document = cose.encode([cose.encode({}), {}, cose.encode({"cabundle": 5, "digest": "x"}), b""])
+    status, out, _ = inspect(document, "--as", "nitro-document")
+    assert status == 1
+    assert re.search(r"CA bundle", out)
+    assert re.search(r"not read +05", out)
+
+
+def test_a_forced_type_takes_the_encoding_in_which_it_is_that(inspect: Any) -> None:
+    status, out, _ = inspect(TOKEN.hex().encode(), "--as", "token")
+    assert status == 0
+    assert "token key id" in out
+
+
+def test_a_directory_whose_keys_have_no_time(inspect: Any) -> None:
+    key = tokens.TokenKey(2, unhex(cases("rfc9578_type2")[0]["pkS"]))
+    status, out, _ = inspect(tokens.IssuerDirectory("/r", (key,)).encode())
+    assert status == 0
+    assert out.count("token key id") == 2  # whole and truncated
+    assert "not before" not in out
+
+
+def test_a_request_without_a_ciphertext(inspect: Any) -> None:
+    status, out, _ = inspect(REQUEST[: 7 + 32 + 15].hex().encode(), "--as", "ohttp-request")
+    assert status == 1
+    assert "under 55 bytes" in out
+
+
+def first_version(*extra: bytes, tail: bytes = b"") -> bytes:
+    """A certificate of version 1, which states no version, with an odd name and what comes behind the public key."""
+    oid, octets = der(0x06, b"*"), der(0x04, b"x")
+    algorithm, name = der(0x30, oid), der(0x30, der(0x31, der(0x30, der(0x06, b"") + der(0x80, b"\xff"))))
+    times = der(0x30, der(0x17, b"260101000000Z") * 2)
+    fields = der(0x02, b"\1") + algorithm + name + times + name + der(0x30, algorithm + der(0x03, b"\0key"))
+    return der(0x30, der(0x30, fields + b"".join(extra)) + algorithm + der(0x03, b"\0" + octets)) + tail
+
+
+def test_certificates_that_nobody_issues_any_more(inspect: Any) -> None:
+    status, out, _ = inspect(first_version(der(0x81, b"\0id")))
+    assert status == 0
+    assert "none=" in out  # an object identifier without arcs
+    assert re.search(r"unique identifier +006964", out)
+    assert not re.search(r"^ .* version ", out, re.MULTILINE)
+    for other, why in (
+        (der(0x30, b""), "not a certificate: another structure"),
+        (der(0x30, der(0x30, b"") * 2 + der(0x03, b"\0")), "not a certificate: other fields"),
+    ):
+        status, out, _ = inspect(other, "--as", "certificate")
+        assert status == 1
+        assert why in out
+
+
+def test_extensions_that_hold_what_nobody_expects(inspect: Any) -> None:
+    for value, said in (
+        (der(0x82, b"name") + b"\0", "82046e616d6500"),  # trailing bytes: not one value, and so shown as bytes
+        (der(0x82, b"name"), "[2] name"),
+        (der(0x82, b"\xff"), "[2] ff"),
+    ):
+        status, out, _ = inspect(certificate_with("1.2.3", value))
+        assert status == 0
+        assert said in out
+    status, out, _ = inspect(certificate_with("1.2.840.113741.1.13.1", der(0x30, der(0x30, der(0x06, b"*")))))
+    assert status == 0
+    assert "30053003" in out
+
+
 def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inspect(b"-----BEGIN X-----\n!\n-----END X-----\n", "--from", "pem")[0] == 1
     monkeypatch.setattr("privproc.cli.source.MAX_INPUT", 4)
@@ -380,6 +524,14 @@ def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "extra data" not in inspect(re.sub(rb"extra [^\n]+\n", b"", proof))[1]
     escaped = b'{"issuer-request-uri": "https:\\/\\/issuer.example", "token-keys": []}'
     assert "https://issuer.example" in inspect(escaped)[1]
+
+
+def test_manifests(inspect: Any) -> None:
+    status, out, _ = inspect(cases("rim")[0]["rim"].encode())
+    assert status == 0
+    assert re.search(r"^ +version +590\.12$", out, re.MULTILINE)
+    assert out.count(" or ") >= 1
+    assert out.count("rim issuer") == 2  # the subject of one certificate, and the issuer of the signer's
 
 
 def test_several_files_and_missing_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

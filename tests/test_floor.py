@@ -253,8 +253,11 @@ def test_trusted_values_are_made_by_checks_and_by_pin() -> None:
 
 @pytest.mark.parametrize("name", ["_value", "digest", "not_after", "not_before", "other"])
 def test_trusted_values_do_not_change(name: str) -> None:
+    trusted = pin(1, b"", not_before=0, not_after=1)
     with pytest.raises(UsageError, match="immutable"):
-        setattr(pin(1, b"", not_before=0, not_after=1), name, 1 << 60)
+        setattr(trusted, name, 1 << 60)
+    with pytest.raises(UsageError, match="immutable"):
+        delattr(trusted, name)
 
 
 def test_a_copy_of_trust_needs_the_same_doors() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from tests.world import hostile_wrapped
 from tests.world.hostile import RUNS, Run
-from tests.world.world import World
 
 AT = 1_800_000_000
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "threat-model.md").read_text(encoding="utf-8")
@@ -19,14 +18,14 @@ ATTACKS = PAGE[PAGE.index("## Attacks, and the runs that show them") :]
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_hostile_run_ends_as_it_must(run: Run):
-    world = World(AT)
+    world = run.world(AT)
     ending = run.ending(world)
     assert run.ended_well(world, ending), ending
 
 
 @pytest.mark.parametrize("run", [run for run in RUNS if run.without], ids=lambda run: run.name)
 def test_without_its_check_it_succeeds(run: Run):
-    world = World(AT)
+    world = run.world(AT)
     with run.without():
         run.play(world)
 

@@ -18,10 +18,10 @@ import pytest
 
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
+from privproc.attestation.dcap.collateral import check_raw
 from privproc.attestation.nitro import AWS_ROOTS, verify_chain
 from privproc.attestation.snp import AMD_ROOTS, Endorsements, Product, Report
 from privproc.attestation.tdx import INTEL_ROOTS, EventLog, QeIdentity, Quote, TcbInfo, TcbStatus
-from privproc.attestation.tdx.collateral import check_raw
 from privproc.errors import DecodeError, PeerError, PolicyError, SignatureError, UntrustedError
 from privproc.ledger import Checkpoint, NoteKey, Proof
 from privproc.ledger.checkpoint import Note

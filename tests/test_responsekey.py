@@ -23,11 +23,13 @@ from privproc.responsekey import (
     AnswerSealer,
     Context,
     OneTimeKey,
+    fits,
     open_request,
     seal_request,
 )
 from privproc.responsekey.answer import CHUNK_SIZES
 from privproc.secret import Secret
+from privproc.tagged import lp
 from tests.codec import check_codec, check_contract
 
 SUITE = hpke.Suite(hpke.Kem.X25519_SHA256, hpke.Kdf.HKDF_SHA384, hpke.Aead.AES_256_GCM)
@@ -87,12 +89,14 @@ def test_any_split_gives_the_same_events(pieces, cuts):
 
 
 @given(size=st.integers(0, 70000))
+# req: privproc1/6.1 least-size
 def test_sizes_on_the_wire_tell_the_bucket_only(size):
     wire, _, _ = exchange(bytes(size))
     assert len(wire) - (4 + 32 + 4 + TAG_LENGTH) in REQUEST_SIZES
 
 
 @given(sizes=st.lists(st.integers(0, 20000), max_size=3))
+# req: privproc1/6.2 padded-chunks
 def test_chunks_are_of_the_padded_sizes_and_fit_a_record(sizes):
     _, _, sealer = exchange()
     _, chunks = frames(b"".join(sealer.send(bytes(size)) for size in sizes) + sealer.finish())
@@ -119,6 +123,7 @@ def test_an_answer_cut_at_a_chunk_boundary_is_refused(three):
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (0, 0, 2), (0, 2), (1, 2), (2,)])
+# req: privproc1/6.2 chunks-in-order
 def test_chunks_out_of_order_repeated_or_dropped_are_refused(three, order):
     answer, head, chunks = three
     with pytest.raises(OpenError):
@@ -172,6 +177,7 @@ def test_any_flipped_bit_of_the_request_is_refused(data):
     ids=["transcript", "index", "session"],
 )
 # req: privproc1/6.1 request-needs-the-exporter
+# req: privproc1/6.1 of-its-place
 def test_a_request_opens_only_in_its_session_and_place(other):
     one_time = OneTimeKey.generate(SUITE)
     wire, _ = seal_request(context(), SUITE, one_time.public_key, b"request")
@@ -179,6 +185,7 @@ def test_a_request_opens_only_in_its_session_and_place(other):
         open_request(context(**other), one_time, wire)
 
 
+# req: privproc1/6.2 needs-the-request
 def test_the_answer_needs_this_request():
     # The same session and one-time key, another request: th3 and dk differ.
     _, answer, _ = exchange(b"first")
@@ -207,6 +214,7 @@ def test_after_the_last_chunk_nothing_can_be_sealed():
 
 
 @pytest.mark.parametrize("suite", [SUITE, HYBRID], ids=["x25519", "x-wing"])
+# req: privproc1/6.2 next-key
 def test_the_next_key_comes_with_the_first_chunk(suite):
     _, answer, sealer = exchange(suite=suite)
     following = OneTimeKey.generate(suite)
@@ -218,6 +226,7 @@ def test_the_next_key_comes_with_the_first_chunk(suite):
     assert open_request(Context(TH2, 1, sealer.th3, Secret(b"f" * 48)), following, wire)[0] == b"and then?"
 
 
+# req: privproc1/6.2 next-key
 def test_the_next_key_is_of_the_same_kem():
     _, _, sealer = exchange()
     with pytest.raises(UsageError, match="another KEM"):
@@ -248,13 +257,16 @@ DK = (32).to_bytes(4, "big") + hpke.PrivateKey.generate(SUITE.kem).public_key.en
         (bytes(4096), "under 1"),
         (DK + b"\0\0\xff\xff" + bytes(4096 - 40), "wanted"),
         (b"\0\0\0\x1f" + bytes(4092), "public key"),
+        (lp(bytes(4097)) + bytes((16 << 10) - 4101), "length 4097 is over 4096"),
     ],
-    ids=["not padded", "padding", "no key", "length", "short key"],
+    ids=["not padded", "padding", "no key", "length", "short key", "long key"],
 )
+# req: privproc1/6.1 form-inside
 def test_a_request_of_the_wrong_shape_inside_is_refused(plaintext, why):
     one_time, wire = plaintext_request(plaintext)
-    with pytest.raises(DecodeError, match=why):
+    with pytest.raises(DecodeError, match=why) as raised:
         open_request(context(), one_time, wire)
+    assert raised.value.what == ("X25519_SHA256 public key" if why == "public key" else "request plaintext")
 
 
 def sealed_answer(plaintexts: list[bytes], last: int) -> tuple[Answer, bytes]:
@@ -277,6 +289,7 @@ def sealed_answer(plaintexts: list[bytes], last: int) -> tuple[Answer, bytes]:
     ],
     ids=["padding", "length", "short next key", "next key past the end"],
 )
+# req: privproc1/6.2 padded-chunks
 def test_a_chunk_of_the_wrong_shape_inside_is_refused(plaintext):
     answer, wire = sealed_answer([plaintext], 0)
     with pytest.raises(DecodeError):
@@ -309,6 +322,7 @@ def test_announcements():
 
 
 @pytest.mark.parametrize("position", [45, 49])
+# req: privproc1/2.4 announcement-form
 def test_an_announcement_of_nothing_is_refused(position):
     encoded = bytearray(OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode())
     encoded[position] = 0
@@ -316,6 +330,7 @@ def test_an_announcement_of_nothing_is_refused(position):
         Announcement.decode(bytes(encoded))
 
 
+# req: privproc1/2.4 announcement-form
 def test_an_announcement_of_a_foreign_suite_is_refused():
     encoded = OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode()
     with pytest.raises(UnsupportedError):
@@ -345,9 +360,52 @@ def test_a_request_that_is_too_large_is_the_callers_mistake():
         seal_request(context(), SUITE, OneTimeKey.generate(SUITE).public_key, bytes(REQUEST_SIZES[-1]))
 
 
+@pytest.mark.parametrize("suite", [SUITE, HYBRID], ids=["x25519", "x-wing"])
+def test_the_largest_request_fits_and_one_byte_more_does_not(suite):
+    most = REQUEST_SIZES[-1] - 8 - suite.kem.Npk
+    fits(suite, most)
+    with pytest.raises(UsageError, match=f"a request that fills {REQUEST_SIZES[-1] + 1} bytes is too large"):
+        fits(suite, most + 1)
+    request = bytes(REQUEST_SIZES[0] - 8 - suite.kem.Npk)
+    assert len(exchange(request, suite)[0]) == 8 + suite.kem.Nenc + REQUEST_SIZES[0] + TAG_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("wire", "why"),
+    [
+        (lp(b"") + lp(bytes(16)), "length 0 is under 1"),
+        (lp(bytes(4097)) + lp(bytes(16)), "length 4097 is over 4096"),
+        (lp(b"e") + lp(bytes(15)), "length 15 is under 16"),
+        (lp(b"e") + lp(bytes(REQUEST_SIZES[-1] + 17)), f"length {REQUEST_SIZES[-1] + 17} is over"),
+        (lp(bytes(32)) + lp(bytes(16)) + b"\0", "1 trailing"),
+    ],
+    ids=["no enc", "long enc", "no tag", "long ciphertext", "trailing"],
+)
+def test_a_request_of_the_wrong_shape_is_refused(wire, why):
+    with pytest.raises(DecodeError, match=f"^sealed request: {why}"):
+        open_request(context(), OneTimeKey.generate(SUITE), wire)
+
+
+@pytest.mark.parametrize("enc", [1, 4096])
+def test_encapsulations_within_the_bounds_are_left_to_the_kem(enc):
+    with pytest.raises(PeerError, match=r"^(?!sealed request)"):
+        open_request(context(), OneTimeKey.generate(SUITE), lp(bytes(enc)) + lp(bytes(REQUEST_SIZES[-1] + 16)))
+
+
 def test_a_key_of_another_suite_is_the_callers_mistake():
     with pytest.raises(UsageError):
         OneTimeKey(HYBRID, hpke.PrivateKey.generate(SUITE.kem))
+
+
+# req: privproc1/11 exporter-values-go
+def test_exported_values_are_wiped():
+    one_time = OneTimeKey.generate(SUITE)
+    asking, opening = context(), context()
+    wire, _ = seal_request(asking, SUITE, one_time.public_key, b"x")
+    open_request(opening, one_time, wire)
+    for at in (asking, opening):
+        with pytest.raises(SpentError):
+            at.exporter.expose()
 
 
 def test_nothing_secret_is_shown_or_copied():

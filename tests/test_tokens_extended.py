@@ -87,6 +87,8 @@ def test_round_trip() -> None:
     public, token = PRIVATE.public_key, SPENT.token
     variant = BlindVariant.SHA384_PSS_DETERMINISTIC
     partial.verify(variant, public, EXTENSIONS.encode(), token.authenticator_input, token.authenticator)
+    verifier = KEY.client.extended(EXTENSIONS.encode()).verifier
+    verifier.verify(token.authenticator_input, token.authenticator)
 
 
 def test_wire() -> None:
@@ -260,6 +262,8 @@ def test_what_cant_be_made() -> None:
 
 def test_policies() -> None:
     ListedExtensions(frozenset({EXTENSIONS})).check(EXTENSIONS, at=5)
+    with pytest.raises(PolicyError, match="not among those"):
+        ListedExtensions(frozenset({EXTENSIONS})).check(Extensions(), at=5)
     POLICY.check(EXTENSIONS, at=5)
     for entries in ((), EXTENSIONS.entries * 2, (*EXTENSIONS.entries, Extension(9))):
         with pytest.raises(PolicyError, match="exactly one"):

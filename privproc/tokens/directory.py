@@ -14,6 +14,7 @@ from privproc.wire import bounded
 
 __all__ = ["DIRECTORY_PATH", "DIRECTORY_TYPE", "MAX_KEYS", "MAX_SIZE", "IssuerDirectory"]
 
+# req: rfc9578/4 well-known-directory
 DIRECTORY_PATH = "/.well-known/private-token-issuer-directory"
 """Where an issuer serves it (RFC 9578 §8.1)."""
 
@@ -53,6 +54,7 @@ class IssuerDirectory:
 
         Raises :class:`ExpiredError` when there is none.
         """
+        # req: rfc9578/4 first-key-in-use
         for key in self.token_keys:
             # req: rfc9578/4 not-before
             if key.token_type == token_type and (key.not_before is None or key.not_before <= at):
@@ -105,6 +107,7 @@ def _token_key(entry: object) -> TokenKey | None:
     if token_type not in KINDS:
         return None
     not_before = None
+    # req: rfc9578/4 unknown-members-are-ignored
     if "not-before" in fields:
         not_before = _integer(fields["not-before"], "not-before", 2**53)
     return TokenKey(token_type, base64url.decode_padded(text, "token-key"), not_before)

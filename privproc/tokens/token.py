@@ -46,7 +46,8 @@ class TokenKey:
 
     def __post_init__(self) -> None:
         client = kind_of(self.token_type, "token key").decode_key(self.encoded)
-        # req: rfc9578/6.5 pss-parameters-in-the-key
+        # req: rfc9578/5.5 key-id
+        # req: rfc9578/6.5 key-id
         object.__setattr__(self, "key_id", hashlib.sha256(self.encoded).digest())
         object.__setattr__(self, "client", client)
 
@@ -77,7 +78,7 @@ class TokenKey:
 
 def token_input(token_type: int, nonce: bytes, challenge_digest: bytes, token_key_id: bytes) -> bytes:
     """What an authenticator is over (RFC 9577 §2.2.1), 98 bytes: a token without it."""
-    # req: rfc9577/2.2.1 authenticator-input
+    # req: rfc9577/2.2.3 authenticator-input
     return b"".join((token_type.to_bytes(2, "big"), nonce, challenge_digest, token_key_id))
 
 
@@ -119,7 +120,7 @@ class Token:
     @classmethod
     def _read(cls, reader: Reader) -> Token:
         kind = kind_of(reader.u16(), "Token")
-        # req: rfc9577/2.2 token-layout
+        # req: rfc9577/2.2.1 token-layout
         nonce, digest, key_id = reader.take(32), reader.take(32), reader.take(32)
         return cls(kind.token_type, nonce, digest, key_id, reader.take(kind.authenticator_size))
 
@@ -146,7 +147,7 @@ class Token:
         auth = httpauth.Auth.decode(value)
         if not auth.is_scheme(SCHEME):
             raise UnsupportedError("credentials: not of the scheme PrivateToken")
-        # req: rfc9577/2.2 credentials-ignore-others
+        # req: rfc9577/2.2.2 credentials-ignore-others
         token = auth.get("token")
         if token is None:
             raise DecodeError("credentials", "no token")

@@ -115,9 +115,6 @@ class Hpke(NamedTuple):
         """The first message, without associated data."""
         return AESGCM(self.key).encrypt(self.nonce, plaintext, b"")
 
-    def open(self, ciphertext: bytes) -> bytes:
-        return AESGCM(self.key).decrypt(self.nonce, ciphertext, b"")
-
 
 def hpke(ids: tuple[int, int, int], shared: bytes, info: bytes) -> Hpke:
     suite, name = b"HPKE" + b"".join(u(2, part) for part in ids), HASHES[ids[1]]
@@ -159,10 +156,8 @@ def ohttp_response(context: Hpke, aead: int, enc: bytes, nonce: bytes) -> tuple[
 
 
 def varint(value: int) -> bytes:
-    for prefix, width in ((0, 1), (1, 2), (2, 4)):
-        if value < 1 << (8 * width - 2):
-            return u(width, value | prefix << (8 * width - 2))
-    raise ValueError(value)
+    prefix, width = next(it for it in ((0, 1), (1, 2), (2, 4)) if value < 1 << (8 * it[1] - 2))
+    return u(width, value | prefix << (8 * width - 2))
 
 
 def counted(data: bytes) -> bytes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from privproc.attestation.binder import Binding, SessionBinding
 from privproc.attestation.expectation import Level, NoRevocations, RevocationCheck, stage
@@ -40,7 +40,7 @@ _FRESH = {Kind.GPU: Kind.GPU, Kind.SWITCH: Kind.SWITCH}
 class Device(Earned):
     """What was found about one accepted device.
 
-    ``kind`` as the evidence came; ``identity``, ``model`` and ``fingerprint`` as in
+    ``kind`` as the evidence came; ``identity``, ``model``, ``fingerprint`` and ``authorities`` as in
     :class:`~privproc.attestation.nvidia.chain.VerifiedChain`; ``driver`` and ``firmware`` are versions; ``measurement``
     (48 bytes) names all that was measured: ``T("nvidia measurement", ..)`` over the blocks in ascending order, of each
     its index (one byte) and value. ``evidence_digest``: SHA-384 (48 bytes) of the evidence. ``nonce`` (32 bytes): what
@@ -55,6 +55,7 @@ class Device(Earned):
     measurement: bytes
     evidence_digest: bytes
     fingerprint: bytes
+    authorities: tuple[bytes, ...] = field(repr=False)
     nonce: bytes
 
 
@@ -223,6 +224,7 @@ def _device(kind: Kind, encoded: bytes, report: Report, chain: VerifiedChain) ->
         measurement=tagged_hash("nvidia measurement", *blocks),
         evidence_digest=hashlib.sha384(encoded).digest(),
         fingerprint=chain.fingerprint,
+        authorities=chain.authorities,
         nonce=report.nonce,
     )
 

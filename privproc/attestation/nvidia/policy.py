@@ -1,7 +1,7 @@
 """What a verifier demands of a machine's GPUs and switches, all of them together.
 
 NVIDIA publishes reference values as RIM files, SWID tags in signed XML: one for the driver, one for the VBIOS. They are
-read and verified by NVIDIA's tools; here their values are typed.
+read and verified in :mod:`privproc.attestation.nvidia.rim`; here their values are typed.
 """
 
 from __future__ import annotations

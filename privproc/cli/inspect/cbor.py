@@ -180,6 +180,8 @@ _SERVICE: Schema = {
     "namespace": ("namespace", None),
     "version": ("minimum security version", None),
     "policy": ("policy", None),
+    "devices": ("policy for devices", None),
+    "back_ends": ("back ends", None),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 
@@ -13,21 +14,16 @@ from privproc.blindrsa.protocol import _derand_blind
 from privproc.errors import UsageError
 from privproc.vectors.case import Case
 
-
-def _openssl() -> list[OpenSSL]:
-    try:
-        return [OpenSSL()]
-    except UsageError:
-        return []
-
-
-OPENSSL = _openssl()
+OPENSSL: list[OpenSSL] = []
 """The system's libcrypto, if there is one."""
+
+with contextlib.suppress(UsageError):
+    OPENSSL.append(OpenSSL())
 
 BACKENDS = [b for b in Backend if b is not Backend.GMPY2 or importlib.util.find_spec("gmpy2")] + OPENSSL
 
 BLINDINGS: list[Blinding] = [ConstantTime()]
-if importlib.util.find_spec("gmpy2"):
+with contextlib.suppress(ImportError):
     BLINDINGS.append(Masked(importlib.import_module("gmpy2")))
 
 

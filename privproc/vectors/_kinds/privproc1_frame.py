@@ -1,4 +1,4 @@
-"""A frame that a device sends inside of TLS: how it is read, or why it is refused. For ``AGAIN`` its nonce, too."""
+"""A frame that a device sends inside of TLS to ask for new evidence: how it is read, or why it is refused."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ def run(case: Case) -> None:
         assert type(raised.value) is case.expect
         return
     kind, body = case["kind"], case.hex("body")
+    assert kind == Kind.AGAIN
     assert wire == u(1, kind) + lp(body)
     assert read(wire, suite) == (kind, body)
-    if kind == Kind.AGAIN:
-        assert case.hex("nonce") == frames.nonce_of(body, suite)
-        assert wire == frames.again(case.hex("nonce"), suite)
+    assert case.hex("nonce") == frames.nonce_of(body, suite)
+    assert wire == frames.again(case.hex("nonce"), suite)
 
 
-def read(wire: bytes, suite: Suite) -> Frame | None:
+def read(wire: bytes, suite: Suite) -> Frame:
     frame = FrameReader().receive_data(wire)
-    if frame is not None and frame.kind is Kind.AGAIN:
-        frames.nonce_of(frame.body, suite)
+    frames.nonce_of(frame.body, suite)
     return frame

@@ -16,8 +16,8 @@ def run(case: Case) -> None:
             if isinstance(event, PipeRequest):
                 event.forward(MemoryStore(1).reserve(event.spend_key, at=at, lease=30))
     assert case.expect is not None
-    with raises(case.expect) as raised:
+    if end:
         upload.receive_data(refused, at=at)
-        if end:
-            upload.receive_end(at=at)
+    with raises(case.expect) as raised:
+        upload.receive_end(at=at) if end else upload.receive_data(refused, at=at)
     assert type(raised.value) is case.expect

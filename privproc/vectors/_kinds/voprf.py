@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from privproc import voprf
 from privproc.errors import UsageError
 from privproc.secret import Secret
@@ -10,10 +12,9 @@ from privproc.voprf.ristretto import Ed25519Ristretto
 from privproc.voprf.suite import context
 
 PORTABLE = voprf.Suite("ristretto255-SHA512", Ed25519Ristretto(), "sha512")
-try:
-    SODIUM: voprf.Suite | None = voprf.ristretto255()
-except UsageError:
-    SODIUM = None
+SODIUM: voprf.Suite | None = None
+with contextlib.suppress(UsageError):  # libsodium isn't everywhere
+    SODIUM = voprf.ristretto255()
 
 SUITES = {suite.identifier: [suite] for suite in (voprf.P256_SHA256, voprf.P384_SHA384, voprf.P521_SHA512)} | {
     PORTABLE.identifier: [PORTABLE] if SODIUM is None else [PORTABLE, SODIUM]
@@ -24,6 +25,10 @@ def hexes(case, name: str) -> list[bytes]:
     return [bytes.fromhex(value) for value in case[name]]
 
 
+# req: rfc9497/4 suites
+# req: rfc9497/3.1 mode-separation
+# req: rfc9497/3.2.1 derived-keys
+# req: rfc9497/3.3.1 output-over-input-and-element
 def run(case: Case) -> None:
     assert case.expect is None
     for suite in SUITES[case["suite"]]:
