@@ -257,7 +257,7 @@ def test_kinds_of_submodules() -> None:
         eat.decode_cbor(cbor2.dumps({266: {"x": json.dumps(stated["array"])}}))
 
 
-# req: rfc9711/4.2.18 nothing-is-inherited
+# req: rfc9711/4.2.9 nothing-is-inherited
 def test_a_submodule_inherits_nothing() -> None:
     asked = demands(submods={"os": demands(debug=eat.DebugStatus.DISABLED)})
     asked.check(eat.decode_cbor(cbor2.dumps({266: {"os": {263: 1}}})))

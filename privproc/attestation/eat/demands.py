@@ -75,7 +75,7 @@ class Demands:
             self._check_results(claims)
         for name, demands in self.submods.items():
             with stage("submods"):
-                # req: rfc9711/4.2.18 nothing-is-inherited
+                # req: rfc9711/4.2.9 nothing-is-inherited
                 submodule = claims.submods.get(name)
                 if not isinstance(submodule, Claims):
                     raise PolicyError("EAT: a submodule that is demanded isn't there as claims")
