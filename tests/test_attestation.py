@@ -242,6 +242,8 @@ CASES = [pytest.param(check, *rest, id=f"{check}-{name}") for check, name, *rest
 
 
 @pytest.mark.parametrize(("check", "scene", "error", "reason"), CASES)
+# req: privproc1/4.8 binding-equals
+# req: privproc1/4.8 checks-of-the-report
 def test_refused(check: str, scene: Scene, error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason) as raised:
         scene.appraise()
@@ -249,8 +251,6 @@ def test_refused(check: str, scene: Scene, error: type[Exception], reason: str) 
 
 
 @pytest.mark.parametrize(("check", "scene", "error", "reason"), CASES)
-# req: privproc1/4.8 binding-equals
-# req: privproc1/4.8 checks-of-the-report
 def test_only_that_check_refuses(
     check: str, scene: Scene, error: type[Exception], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -592,6 +592,7 @@ def test_hello_retry_request_and_foreign_group_of_real_servers():
         pending.finish(ForeignServer(groups=b"X25519").take(hello))
 
 
+# req: privproc1/4.2 one-clienthello
 def test_connect_says_when_openssl_cannot(monkeypatch):
     context = ForeignClient(groups=b"X25519").context
     monkeypatch.setattr(openssl, "client_context", lambda: context)

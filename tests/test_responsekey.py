@@ -289,7 +289,6 @@ def sealed_answer(plaintexts: list[bytes], last: int) -> tuple[Answer, bytes]:
     ],
     ids=["padding", "length", "short next key", "next key past the end"],
 )
-# req: privproc1/6.2 padded-chunks
 def test_a_chunk_of_the_wrong_shape_inside_is_refused(plaintext):
     answer, wire = sealed_answer([plaintext], 0)
     with pytest.raises(DecodeError):
@@ -308,6 +307,7 @@ def test_a_bad_encapsulation_is_refused(wire):
 
 
 @pytest.mark.parametrize("head", [b"\2\1\x10", b"\0\0\0", b"\0\1\x11", b"\0\xff\xff"])
+# req: privproc1/6.2 padded-chunks
 def test_a_bad_chunk_head_is_refused_before_its_bytes(head):
     _, answer, sealer = exchange()
     start, _ = frames(sealer.finish())

@@ -65,6 +65,7 @@ def test_yesterdays_directory_is_good_through_the_grace() -> None:
         Gateway([epoch_of(world)]).open(wires[1], at=end)
 
 
+# req: privproc1/4.5 token-of-the-epoch
 # req: privproc1/7.3 grace
 def test_the_token_has_the_grace_too_and_no_more() -> None:
     world = World(AT, suite=SUITES[1])
@@ -147,6 +148,7 @@ def test_an_altered_continuation(change: dict[str, Any], error: type[PeerError] 
         message.accept(live, at=AT)
 
 
+# req: privproc1/5.1 continuation-is-authentic
 # req: privproc1/5.2 next-bytes-only
 def test_a_continuation_is_of_its_session_exchange_and_place() -> None:
     world = World(AT, suite=SUITES[1])

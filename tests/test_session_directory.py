@@ -155,6 +155,7 @@ def test_tokens_are_of_the_one_type() -> None:
         Contents.decode(contents_with(tokens=private.encode()))
 
 
+# req: privproc1/3.5 majority-of-mirrors
 def test_a_majority_of_mirrors_must_agree() -> None:
     anchors = WORLD.anchors
     for bad in ({"agreeing": 1}, {"agreeing": 4}, {"mirrors": ()}, {"mirrors": (A, A, B)}, {"mirrors": (A, B, C, "d")}):
@@ -309,12 +310,16 @@ def test_a_bad_log_proof_does_not_block_the_others(world: World) -> None:
     ],
 )
 # req: privproc1/3.5 logged-before-use
-# req: privproc1/3.6 one-role-for-an-epoch
 def test_what_a_log_proof_must_show(world: World, proof: Any, error: type[PeerError]) -> None:
     served = with_proof(world, proof(world))
     with pytest.raises(error) as raised:
         learn(world, (A, served), (B, served))
     assert type(raised.value) is error
+
+
+# req: privproc1/3.6 one-role-for-an-epoch
+def test_the_role_of_a_package() -> None:
+    assert package_role(session.PURPOSE, 20833) == "privproc/1/directory/20833"
 
 
 def another_entry(world: World, **changes: Any) -> bytes:

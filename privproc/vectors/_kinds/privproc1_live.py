@@ -33,7 +33,6 @@ class State:
         self.number, self.previous, self.offset, self.sequence = 0, b"", 0, 0
 
 
-# req: privproc1/5.1 written-so
 def run(case: Case) -> None:
     assert case.expect is None
     state = State(case)

@@ -40,7 +40,6 @@ PARTS = {
 }
 
 
-# req: privproc1/4.4 exactly-so
 def run(case: Case) -> None:
     assert case.expect is None
     parts = {name: Case({"id": name, "expect": "ok", **case[name]}) for name in PARTS}
