@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.composed import CASES, ID, VECTORS
+from tests.composed_faults import FILES, cases_of
 from tests.vectorfile import load, run
 
 KIND = "privproc1-"
@@ -54,6 +55,12 @@ def test_no_field_can_be_altered(kind: str, case: dict[str, Any]) -> None:
     for path in leaves(case):
         with pytest.raises(Exception):  # noqa: B017  whatever it is, it was noticed
             run(kind, altered(case, path))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_fault_files_are_of_these_cases(name: str) -> None:
+    """Whoever makes the cases anew makes the faults anew."""
+    assert load(VECTORS / "faults" / f"privproc1_hybrid_{name}.json")["cases"] == cases_of(name)
 
 
 def test_hybrid_cases_are_there() -> None:

@@ -1,4 +1,4 @@
-"""Encapsulations that a case fixes: the ephemeral key for X25519; all for X-Wing, as ML-KEM's coins can't be given."""
+"""Encapsulations that a case fixes: by the ephemeral key, or for X-Wing all of it, as ML-KEM's coins can't be given."""
 
 from __future__ import annotations
 
