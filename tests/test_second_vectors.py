@@ -125,7 +125,7 @@ def state(suite, step, export):
     asked = step["request"]
     pk = public(private(suite, data(asked, "one_time_secret")))
     return session.State(
-        None, None, tls, "", b"", suite, pk, 32, 0, th2=data(asked, "th2"), n=asked["index"],
+        None, {}, None, tls, "", b"", suite, pk, 32, 0, th2=data(asked, "th2"), n=asked["index"],
         previous=data(asked, "previous"),
     )  # fmt: skip
 
@@ -163,7 +163,10 @@ def test_new_evidence(case):
         return data(again, "exporter")
 
     old = state(suite, before, export)
-    service = SimpleNamespace(log="log", namespace="", floor=None, version=0, policy=SimpleNamespace(max_age=60))
+    service = SimpleNamespace(
+        log="log", namespace="", role="", floor=None, version=0, policy=SimpleNamespace(max_age=60), devices=None,
+        back_ends=(),
+    )  # fmt: skip
     old = session.replace(old, anchors=SimpleNamespace(logs={"log": None}, roots=None), leaf=data(again, "leaf"),
                           role=again["role"], seq=again["sequence"] - 1)  # fmt: skip
     directory = SimpleNamespace(services={again["role"]: service})

@@ -120,6 +120,10 @@ class Hpke(NamedTuple):
         """The first message, without associated data."""
         return AESGCM(self.key).encrypt(self.nonce, plaintext, b"")
 
+    def open(self, ciphertext: bytes) -> bytes:
+        """The same, opened."""
+        return AESGCM(self.key).decrypt(self.nonce, ciphertext, b"")
+
 
 def hpke(ids: tuple[int, int, int], shared: bytes, info: bytes) -> Hpke:
     suite, name = b"HPKE" + b"".join(u(2, part) for part in ids), HASHES[ids[1]]
