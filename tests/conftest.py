@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.interop.summary import pytest_terminal_summary  # noqa: F401  # a hook; under xdist it is found only here
 
@@ -23,6 +23,12 @@ settings.register_profile(
 )
 settings.register_profile("ci", parent=settings.get_profile("dev"), print_blob=True)
 settings.register_profile("night", parent=settings.get_profile("ci"), derandomize=False, max_examples=1000)
+settings.register_profile(  # a mutant is killed by any example; the smallest doesn't matter
+    "mutation",
+    parent=settings.get_profile("dev"),
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 settings.load_profile("dev")
 
 FORBIDDEN = ("socket.", "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec")
