@@ -495,8 +495,8 @@ def asked(node: Node, question: bytes = QUESTION, **changes: Any) -> Delivery:
     return replace(Delivery(bytes(48), bytes(48), head, 1, wraps[1], body), **sent)
 
 
-# req: privproc1/14.1 keys-are-erased
 @pytest.mark.slow
+# req: privproc1/14.1 keys-are-erased
 def test_a_node_opens_within_its_window_and_erases_its_key_at_the_end() -> None:
     node = Node.generate(**statement(capacity=10))
     with pytest.raises(ExpiredError):
