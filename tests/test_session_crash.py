@@ -186,6 +186,7 @@ def steps(folder: Path) -> int:
         return life.steps - before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("party", ["device", "gateway", "enclave"])
 def test_any_party_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
     (tmp_path / "whole").mkdir()
