@@ -16,6 +16,7 @@ from privproc.errors import DecodeError, LimitError, OpenError, SpentError, Usag
 
 __all__ = ["MAX_CHUNKS", "TAG_LENGTH", "Cipher", "Opener", "Sealer", "pad", "response_key", "unpad"]
 
+# req: chunked08/7.3 limits-keep-a-margin
 MAX_CHUNKS = 1 << 24
 """Chunks under one key. With chunks of 16 KiB this keeps AES-GCM's distinguishing advantage under 2^-60."""
 

@@ -175,6 +175,7 @@ def confirm(resource: bytes, copies: Sequence[Copy], *, target: str, threshold: 
     if any(copy.target != target for copy in copies):
         raise UsageError("a copy of another resource")
     fresh = [copy for copy in copies if copy.not_before <= at < copy.not_after]
+    # req: rfc9458/7 same-keys-for-all
     if any(copy.content != resource for copy in fresh):
         raise UntrustedError("mirrors: another resource than was fetched")
     if len(fresh) < threshold:

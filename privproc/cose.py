@@ -186,6 +186,7 @@ def decode_foreign(data: bytes, what: str) -> Value:
 def _decode(data: bytes, what: str, *, ordered: bool) -> Value:
     if len(data) > MAX_SIZE:
         raise DecodeError(what, f"more than {MAX_SIZE} bytes")
+    # req: privproc1/7.1 deterministic-cbor
     end = _item(data, 0, what, ordered=ordered)
     if end != len(data):
         raise DecodeError(what, f"{len(data) - end} trailing bytes", end)

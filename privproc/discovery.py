@@ -208,6 +208,7 @@ def keys(response: Response) -> KeyConfigs:
     """
     if response.status != 200:
         raise PolicyError(f"key configurations: status {response.status}")
+    # req: rfc9458/3.2 keys-media-type
     if media_type(response.fields) != MEDIA_TYPE:
         raise PolicyError("key configurations: another media type")
     return KeyConfigs.decode(response.content)

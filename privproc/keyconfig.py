@@ -209,6 +209,7 @@ def select(configs: KeyConfigs, preference: Sequence[Suite]) -> Selection:
         raise UsageError("no suite to select")
     _check_for_ohttp(preference)
     offered = configs.configs
+    # req: rfc9458/3 client-chooses
     for suite in preference:
         for config in offered:
             if config.kem == suite.kem and (suite.kdf, suite.aead) in config.suites:

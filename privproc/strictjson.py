@@ -17,7 +17,7 @@ def decode(data: bytes, what: str) -> object:
     be any parser's choice), NaN and Infinity, and nesting or integers beyond what Python reads.
     """
     try:
-        value: object = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        value: object = _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         why = "a member occurs twice" if isinstance(error, _RepeatedError) else "not JSON"
         raise DecodeError(what, why) from None
@@ -45,3 +45,6 @@ def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse)  # json.loads would make one each time

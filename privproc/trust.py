@@ -47,6 +47,7 @@ def check_window(what: str, not_before: int, not_after: int, *, at: int) -> None
     """Raise :class:`ExpiredError` unless ``not_before <= at < not_after`` (Unix seconds)."""
     if at < not_before:
         raise ExpiredError(f"{what} is not valid yet")
+    # req: privproc1/1 windows-are-half-open
     if at >= not_after:
         raise ExpiredError(f"{what} is no longer valid")
 

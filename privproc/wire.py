@@ -35,6 +35,7 @@ class Reader:
         """Let ``read`` consume ``data``, and refuse bytes that it left."""
         reader = cls(data, what)
         value = read(reader)
+        # req: privproc1/1 exact-consumption
         reader.finish()
         return value
 

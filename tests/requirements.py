@@ -1,7 +1,8 @@
 """What specifications demand, and where that is cited: docs/requirements.md against comments in code and tests.
 
-A citation is a comment of its own, ``# req: SPECIFICATION/SECTION NAME``, right above the code or the test that it is
-about. ``python -m tests.requirements`` prints each requirement with its places, and the summary of docs/conformance.md.
+The page has a table for each specification, and a list of what others have to do. A citation is a comment of its own,
+``# req: SPECIFICATION/SECTION NAME``, right above the code or the test that it is about. ``python -m
+tests.requirements`` prints each requirement with its places, and the summary of docs/conformance.md.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "requirements.md"
@@ -21,10 +23,14 @@ SPECIFICATIONS = {
     "chunked08": "draft-ietf-ohai-chunked-ohttp-08",
     "rfc9474": "RFC 9474 blind RSA",
     "rfc9497": "RFC 9497 OPRF",
+    "rfc9711": "RFC 9711 EAT",
     "privproc1": "privproc/1",
 }
 
-ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \|$", re.MULTILINE)
+LEVELS = ("MUST", "SHOULD", "MAY", "plain")
+
+ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+NOT_OURS = re.compile(r"^- `([a-z0-9]+)/([0-9.]+)` ([A-Za-z]+): (.+)$", re.MULTILINE)
 ID = re.compile(r"[a-z0-9]+/[0-9]+(?:\.[0-9]+)* [a-z0-9]+(?:-[a-z0-9]+)*")
 CITATION = re.compile(r"#\s*req\b(.*)$")
 
@@ -38,9 +44,17 @@ class Found:
     malformed: dict[str, str] = field(default_factory=dict)
 
 
-def listed(text: str) -> list[tuple[str, str]]:
-    """Requirements of the table, in its order, with what they say."""
-    return ROW.findall(text)
+class Requirement(NamedTuple):
+    """A row of the tables."""
+
+    name: str
+    level: str
+    words: str
+
+
+def listed(text: str) -> list[Requirement]:
+    """Requirements of the tables, in their order."""
+    return [Requirement(*row) for row in ROW.findall(text)]
 
 
 def is_test(path: Path) -> bool:
@@ -75,9 +89,11 @@ def tree() -> Iterable[tuple[Path, str]]:
 
 def faults(table: str, found: Found) -> list[str]:
     """What doesn't fit between table and citations."""
-    names = [name for name, _ in listed(table)]
+    names = [row.name for row in listed(table)]
     wrong = [f"{name}: listed twice" for name in sorted({name for name in names if names.count(name) > 1})]
-    for name in names:
+    for name, level, _ in listed(table):
+        if level not in LEVELS:
+            wrong.append(f"{name}: no level is called {level}")
         if not ID.fullmatch(name) or name.partition("/")[0] not in SPECIFICATIONS:
             wrong.append(f"{name}: not of the syntax, or of a specification that isn't known")
         wrong += [
@@ -90,11 +106,16 @@ def faults(table: str, found: Found) -> list[str]:
 
 def summary(table: str, found: Found) -> str:
     """The table of docs/conformance.md."""
-    names = [name for name, _ in listed(table)]
-    lines = ["| specification | requirements | places in the code | places in tests |", "|---|---|---|---|"]
+    lines = [
+        "| specification | requirements | MUST | SHOULD | places in the code | places in tests | others' |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    others = [specification for specification, *_ in NOT_OURS.findall(table)]
     for short, title in SPECIFICATIONS.items():
-        own = [name for name in names if name.startswith(f"{short}/")]
-        counts = (len(own), count(found.code, own), count(found.tests, own))
+        own = [row for row in listed(table) if row.name.startswith(f"{short}/")]
+        names, levels = [row.name for row in own], [row.level for row in own]
+        counts = (len(own), levels.count("MUST"), levels.count("SHOULD"), count(found.code, names))
+        counts += (count(found.tests, names), others.count(short))
         lines.append(f"| {title} | {' | '.join(map(str, counts))} |")
     return "\n".join(lines)
 
@@ -105,8 +126,8 @@ def count(cited: Mapping[str, list[str]], names: Iterable[str]) -> int:
 
 def main() -> None:
     table, found = TABLE.read_text(), citations(tree())
-    for name, words in listed(table):
-        print(f"{name}: {words}")
+    for name, level, words in listed(table):
+        print(f"{name} ({level}): {words}")
         print("".join(f"    {place}\n" for place in found.code.get(name, []) + found.tests.get(name, [])), end="")
     print(*faults(table, found), summary(table, found), sep="\n")
 

@@ -224,7 +224,7 @@ def all_paths(tree: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sev-snp-listed", "tdx-session", "nitro-pinned", "sev-snp-revoked"])
+@pytest.mark.parametrize("name", ["sev-snp-listed", "tdx-session", "sgx-session", "nitro-pinned", "sev-snp-revoked"])
 def test_every_member_counts(name: str) -> None:
     report = REPORTS[name]
     for path in all_paths(json.loads(report.encode())):
@@ -249,7 +249,7 @@ def test_every_member_counts(name: str) -> None:
         (("program", "policy", "key"), "x", DecodeError, "verifier key"),
         (("program", "policy", "threshold"), 0, DecodeError, "threshold is 1 to"),
         (("roots",), [], DecodeError, "the whole: roots are"),
-        (("policy", "file", "format"), "sgx", UnsupportedError, "policy file"),
+        (("policy", "file", "format"), "cca", UnsupportedError, "policy file"),
     ],
 )
 def test_places(path: tuple[Any, ...], to: Any, error: type[Exception], reason: str) -> None:

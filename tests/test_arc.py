@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from privproc.errors import DecodeError, LimitError, PeerError, SignatureError, SpentError, UsageError
 from privproc.secret import Secret
 from privproc.tokens.experimental import arc, sigma
-from privproc.tokens.experimental.arc import Framing, presentation_size
+from privproc.tokens.experimental.arc import Framing, client, messages, parameters, presentation_size
 from tests.codec import check_contract
 
 KEY = arc.ServerKey.generate(Framing.SIGMA_APRIL_2026)
@@ -95,7 +95,7 @@ def test_a_number_beyond_the_limit_has_no_proof(monkeypatch: pytest.MonkeyPatch)
     presentations.limit, presentations.used = 5, 4
     presentations.present()
     presentations.used = 5
-    monkeypatch.setattr(arc, "bases", lambda limit: [2, 2, 1])
+    monkeypatch.setattr(client, "bases", lambda limit: [2, 2, 1])
     object.__setattr__(presentations, "limit", 6)
     wire = presentations.present()
     monkeypatch.undo()
@@ -153,15 +153,15 @@ def test_contract(data: bytes) -> None:
 
 @given(st.integers(2, arc.MAX_LIMIT), st.data())
 def test_bases(limit: int, data: st.DataObject) -> None:
-    weights = arc.bases(limit)
+    weights = parameters.bases(limit)
     assert weights == sorted(weights, reverse=True)
     assert sum(weights) == limit - 1
     assert min(weights) > 0
     number = data.draw(st.integers(0, limit - 1))
-    values, blinds, _ = arc._decomposed(number, Integer(5), weights)
+    values, blinds, _ = client._decomposed(number, Integer(5), weights)
     assert sum(int(value) * weight for value, weight in zip(values, weights, strict=True)) == number
     total = sum(int(blind) * weight for blind, weight in zip(blinds, weights, strict=True))
-    assert total % int(sigma.ORDER) == 5
+    assert total % int(sigma.P256.order) == 5
 
 
 def test_a_response_of_another_key() -> None:
@@ -191,8 +191,10 @@ def test_what_cant_be_made() -> None:
 
 
 def test_reprs_are_opaque() -> None:
-    _, pending = arc.request(KEY.public_key, REQUEST)
+    wire, pending = arc.request(KEY.public_key, REQUEST)
     shown = repr((KEY, CREDENTIAL, pending, pending._look(), CREDENTIAL.presentations(CONTEXT, limit=5)))
+    response = messages.Response.read(messages.Reader(KEY.respond(wire), "response"))
+    shown += repr((response, messages.Presentation.read(messages.Reader(SHOWN, "presentation"), 3)))
     for scalar in (*KEY._scalars, CREDENTIAL._m1, *pending._look()[2]):
         assert str(int(scalar)) not in shown
     assert "0 of 5" in shown
@@ -200,13 +202,30 @@ def test_reprs_are_opaque() -> None:
 
 def test_proofs_of_the_identity() -> None:
     """Responses that make a commitment the identity, which has no encoding."""
-    relation = sigma.Relation()
+    relation = sigma.Relation(sigma.P256)
     (x,) = relation.allocate(1)
-    base = sigma.GROUP.multiply_base((1).to_bytes(32, "big"))
-    g, lhs = relation.add(base, sigma.GROUP.multiply_base((3).to_bytes(32, "big")))
+    base = sigma.P256.group.multiply_base((1).to_bytes(32, "big"))
+    g, lhs = relation.add(base, sigma.P256.group.multiply_base((3).to_bytes(32, "big")))
     relation.equate(lhs, (x, g))
     proof = (2).to_bytes(32, "big") + (6).to_bytes(32, "big")
     with pytest.raises(SignatureError):
         sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)
     with pytest.raises(DecodeError):
         sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof + bytes(32))
+
+
+def test_proofs_in_which_everything_cancels_out() -> None:
+    """Whoever makes a relation's element another one's equal decides what is left of a sum."""
+    suite = sigma.P256
+    relation = sigma.Relation(suite)
+    x, y = relation.allocate(2)
+    three = suite.multiply(Integer(3), suite.generator)
+    first, same, g = relation.add(three, suite.multiply(Integer(3), suite.generator), suite.generator)
+    relation.equate(first, (x, same))
+    relation.equate(first, (x, first), (y, g))
+    proof = b"".join(value.to_bytes(32, "big") for value in (2, 2, 1))
+    with pytest.raises(SignatureError):
+        sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)
+    relation.equations.pop(0)  # of the other, the generator is left
+    with pytest.raises(SignatureError):
+        sigma.verify(Framing.SIGMA_APRIL_2026, b"", relation, proof)

@@ -242,6 +242,8 @@ CASES = [pytest.param(check, *rest, id=f"{check}-{name}") for check, name, *rest
 
 
 @pytest.mark.parametrize(("check", "scene", "error", "reason"), CASES)
+# req: privproc1/4.8 binding-equals
+# req: privproc1/4.8 checks-of-the-report
 def test_refused(check: str, scene: Scene, error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason) as raised:
         scene.appraise()
@@ -249,7 +251,6 @@ def test_refused(check: str, scene: Scene, error: type[Exception], reason: str) 
 
 
 @pytest.mark.parametrize(("check", "scene", "error", "reason"), CASES)
-# req: privproc1/4.8 binding-equals
 def test_only_that_check_refuses(
     check: str, scene: Scene, error: type[Exception], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +259,7 @@ def test_only_that_check_refuses(
     assert check not in scene.appraise().checks
 
 
+# req: privproc1/4.8 checks-of-the-report
 def test_every_check_has_a_mutant() -> None:
     assert {entry[0] for entry in MUTANTS} == {name for name, _ in module._CHECKS}
 
@@ -379,6 +381,7 @@ def test_witnesses_are_not_made_by_hand() -> None:
             kind()
 
 
+# req: privproc1/4.8 soonest-end
 def test_end_is_the_earliest() -> None:
     assert Scene(GENOA).appraise().not_after == AT + 3600
     assert Scene(GENOA, log={"not_after": AT + 60}).appraise().not_after == AT + 60

@@ -154,7 +154,7 @@ def test_a_cached_case_is_the_same(kind: str) -> None:
             plain.not_after,
             plain.evidence_digest,
         )
-    assert len(cache) == {"sev-snp": 2, "tdx": 1, "nitro": 0}[kind]
+    assert len(cache) == {"sev-snp": 2, "tdx": 1, "sgx": 1, "nitro": 0}[kind]
     with pytest.raises(PeerError):
         appraise(case(kind, at=AT + 9000 * DAY), cache=cache)
 

@@ -88,6 +88,7 @@ def test_provider() -> None:
     assert (chain.signing_key, chain.hwid, chain.csp) == (SigningKey.VLEK, b"", "cloud.example")
 
 
+# req: privproc1/4.9 chain
 def test_window() -> None:
     verify(at=AT - 20 * DAY)
     verify(at=AT + 2000 * DAY)
@@ -282,6 +283,8 @@ BAD_LEAVES: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_LEAVES)
+# req: privproc1/4.9 chain
+# req: privproc1/4.9 values-of-the-leaf
 def test_bad_leaf(case: str) -> None:
     make, error, reason = BAD_LEAVES[case]
     with pytest.raises(error, match=reason) as raised:
@@ -342,6 +345,7 @@ BAD_AUTHORITIES: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_AUTHORITIES)
+# req: privproc1/4.9 chain
 def test_bad_authority(case: str) -> None:
     make, error, reason = BAD_AUTHORITIES[case]
     with pytest.raises(error, match=reason) as raised:
@@ -379,6 +383,7 @@ def test_generalized_time() -> None:
     assert old.not_before == -631152000
 
 
+# req: privproc1/4.9 pinned-root
 def test_roots() -> None:
     """Another root, the same root changed in a byte, and AMD's real ones don't vouch for the fake."""
     for ark in (TURIN.ark, GENOA.ark + b"\0", GENOA.ark[:-1] + bytes((GENOA.ark[-1] ^ 1,)), GENOA.ask):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from privproc.attestation import Level, PinnedMeasurement
 from privproc.attestation.case import appraise
 from privproc.attestation.claims import EXTENSION, MAX_EXTENSION, claims_binding, decode_extension
-from privproc.errors import DecodeError, UnsupportedError, UntrustedError
+from privproc.errors import DecodeError, UnsupportedError, UntrustedError, UsageError
 from tests.codec import check_contract
 from tests.world.cases import CHIP, MEASUREMENT, case
 
@@ -81,7 +81,10 @@ def test_a_report_bound_by_claims() -> None:
         (cbor2.dumps({"pubkey-hash": [1, b""]}), DecodeError, "no pubkey-hash"),
         (cbor2.dumps({"pubkey-hash": b"\x80"}), DecodeError, "an algorithm and a digest"),
         (cbor2.dumps({"pubkey-hash": b"\x01"}), DecodeError, "an algorithm and a digest"),
-        (claims(algorithm=7), UnsupportedError, "not SHA-256"),
+        (claims(algorithm=2), UnsupportedError, "not SHA-256"),
+        (claims(algorithm="sha-256"), UnsupportedError, "not SHA-256"),
+        (claims(algorithm=[1]), UnsupportedError, "not SHA-256"),
+        (claims(algorithm=7), UntrustedError, "another key"),
         (claims(algorithm=True), UnsupportedError, "not SHA-256"),
         (claims(digest=bytes(32)), UntrustedError, "another key"),
         (claims(digest="x"), UntrustedError, "another key"),
@@ -91,6 +94,20 @@ def test_a_report_bound_by_claims() -> None:
 def test_refused(signed: bytes, error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason):
         claims_binding(signed, spki=SPKI)
+
+
+@pytest.mark.parametrize(("algorithm", "name"), [(1, "sha256"), (7, "sha384"), (8, "sha512")])
+def test_digests_of_keys(algorithm: int, name: str) -> None:
+    """All three that a verifier has to take; and what Intel's SDK has signed on TDX."""
+    signed = claims(algorithm, hashlib.new(name, SPKI).digest())
+    assert claims_binding(signed, spki=SPKI).report_data == hashlib.sha256(signed).digest() + bytes(32)
+    longer = claims_binding(signed, spki=SPKI, digest="sha384")
+    assert longer.report_data == hashlib.sha384(signed).digest() + bytes(16)
+    with pytest.raises(UntrustedError, match="another key"):
+        claims_binding(signed, spki=SPKI + b"\0")
+    for other in ("sha512", "", "md5"):
+        with pytest.raises(UsageError, match="sha256 or sha384"):
+            claims_binding(signed, spki=SPKI, digest=other)
 
 
 @given(st.binary(max_size=100))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from privproc.attestation import NO_REVOCATIONS, PinnedMeasurement, Rule, nitro, snp, tdx
+from privproc.attestation import NO_REVOCATIONS, PinnedMeasurement, Rule, nitro, sgx, snp, tdx
 from privproc.attestation.draft import draft_policy
 from privproc.attestation.policyfile import load_policy, to_toml
 from privproc.attestation.report import Accepted, examine
@@ -291,7 +291,7 @@ def test_from_bytes_of_any_format(kind: str) -> None:
             with pytest.raises((PeerError, UsageError)):
                 draft_policy(name, given.evidence, given.endorsements, **arguments)
     with pytest.raises(UsageError, match="a format is one of"):
-        draft_policy("sgx", given.evidence, given.endorsements, **arguments)
+        draft_policy("cca", given.evidence, given.endorsements, **arguments)
     with pytest.raises(PeerError):
         draft_policy(kind, given.evidence, b"x", **arguments)
 
@@ -299,4 +299,6 @@ def test_from_bytes_of_any_format(kind: str) -> None:
 def measured(policy: Any, given: Any) -> bytes:
     if isinstance(policy, tdx.Policy):
         return policy.measurement(tdx.Quote.decode(given.evidence).report)
+    if isinstance(policy, sgx.Policy):
+        return policy.measurement(sgx.Quote.decode(given.evidence).report)
     return given.log.verify("model", at=AT).digest

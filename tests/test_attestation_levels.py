@@ -24,11 +24,13 @@ from privproc.attestation import (
     UnboundEvidence,
     VerifiedEvidence,
     nitro,
+    sgx,
     snp,
     tdx,
 )
 from privproc.attestation.case import NoBinding, StatedBinding, appraise
 from privproc.errors import ExpiredError, PeerError, PolicyError, UntrustedError, UsageError
+from tests.world import sgx as enclaves
 from tests.world.binding import bound
 from tests.world.cases import (
     AT,
@@ -49,13 +51,18 @@ from tests.world.cases import (
 )
 
 KEY = KeyBinding(DATA)
-FORMAT = {"sev-snp": snp, "tdx": tdx, "nitro": nitro}
+FORMAT = {"sev-snp": snp, "tdx": tdx, "sgx": sgx, "nitro": nitro}
 
 
 def direct(kind: str) -> dict[str, Any]:
     """The arguments of a format's own functions but for the binding."""
     given = parts(kind)
-    more = {"sev-snp": {"chain": CHIP.chain()}, "tdx": {"collateral": INTEL.verified()}, "nitro": {"roots": AWS.roots}}
+    more = {
+        "sev-snp": {"chain": CHIP.chain()},
+        "tdx": {"collateral": INTEL.verified()},
+        "sgx": {"collateral": enclaves.verified(INTEL)},
+        "nitro": {"roots": AWS.roots},
+    }
     return {
         "evidence": given["evidence"],
         "policy": given["policy"],
@@ -221,7 +228,7 @@ def test_arguments_that_can_not_be() -> None:
         with pytest.raises(UsageError, match="key's binding"):
             KeyBinding(*parts_)  # type: ignore[arg-type]
     for binding in (KeyBinding(b"\1" * 32), KeyBinding(DATA, b"nonce"), KeyBinding(DATA, b"", b"key")):
-        for kind in ("sev-snp", "tdx"):
+        for kind in ("sev-snp", "tdx", "sgx"):
             with pytest.raises(UsageError, match="hardware signs 64 bytes"):
                 appraise(case(kind, binding=binding))
     for level, *rest in (
@@ -242,7 +249,7 @@ def test_arguments_that_can_not_be() -> None:
     ):
         with pytest.raises(UsageError):
             appraise(case("sev-snp", **changes))
-    for kind in ("tdx", "nitro"):
+    for kind in ("tdx", "sgx", "nitro"):
         with pytest.raises(UsageError, match="another vendor"):
             appraise(case(kind, roots=case("sev-snp").roots))
     for kind in FORMATS:
@@ -265,9 +272,12 @@ def test_errors_name_their_stage() -> None:
     for kind, changes, check in (
         ("sev-snp", {"endorsements": b""}, "endorsements"),
         ("tdx", {"endorsements": b"x"}, "endorsements"),
+        ("sgx", {"endorsements": case("tdx").endorsements}, "endorsements"),
         ("nitro", {"endorsements": b"x"}, "endorsements"),
         ("sev-snp", {"evidence": b""}, "decode"),
         ("tdx", {"evidence": b""}, "decode"),
+        ("sgx", {"evidence": b""}, "decode"),
+        ("sgx", {"evidence": case("tdx").evidence}, "decode"),
         ("nitro", {"evidence": b""}, "decode"),
         ("nitro", {"at": AT + 20000}, "chain"),
         ("nitro", {"evidence": AWS.document(DATA, pcrs={0: b"\1" * 48})}, "pcrs"),
@@ -290,7 +300,7 @@ def identifiers(kind: str) -> dict[str, bytes]:
     measurement = {"measurement": parts(kind)["measurement"]}
     if kind == "sev-snp":
         return measurement | {"chip": CHIP.hwid, "certificate": found.chip_fingerprint}
-    if kind == "tdx":
+    if kind in ("tdx", "sgx"):
         ids = {"ppid": hashlib.sha256(PLATFORM.ppid).digest(), "piid": hashlib.sha256(PLATFORM.piid).digest()}
         return measurement | ids | {"certificate": found.pck_fingerprint}
     module = hashlib.sha256(found.module_id.encode()).digest()

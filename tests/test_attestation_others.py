@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +23,11 @@ from tests.codec import check_contract
 SPKI = b"\x30\x59 a key"
 NONCE = bytes(range(1, 33))
 HPKE = b"\x09" * 32
+KEYS = (
+    ec.derive_private_key(7, ec.SECP256R1()),
+    ec.derive_private_key(7, ec.SECP384R1()),
+    ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)),
+)
 
 
 def export(label: bytes, context: bytes, length: int) -> Secret:
@@ -41,6 +48,23 @@ CASES: dict[str, tuple[Any, bytes, Level]] = {
         Level.KEY,
     ),
     "azure": (others.azure_hcl(b"{}"), sha256(b"{}").digest() + bytes(32), Level.KEY),
+    "constellation": (
+        others.constellation(spki=SPKI, nonce=NONCE),
+        sha256(sha256(SPKI).digest() + NONCE).digest() + bytes(32),
+        Level.KEY,
+    ),
+    "constellation-tpm": (others.constellation_tpm(attestation_key=SPKI), sha512(SPKI).digest(), Level.KEY),
+    "gramine": (others.gramine(spki=SPKI), sha256(SPKI).digest() + bytes(32), Level.KEY),
+    "sgx-sdk": (
+        others.sgx_sdk(spki=SPKI),
+        sha256(b"-----BEGIN PUBLIC KEY-----\nMFkgYSBrZXk=\n-----END PUBLIC KEY-----\n\0").digest() + bytes(32),
+        Level.KEY,
+    ),
+    "client-random": (
+        others.client_random(spki=SPKI, client_random=NONCE, vulnerable_to="CVE-2026-33697"),
+        sha256(SPKI).digest() + NONCE,
+        Level.KEY,
+    ),
     "flashbots": (others.flashbots(export, spki=SPKI), sha256(SPKI).digest() + CHANNEL, Level.SESSION),
     "atlas": (others.atlas(export, nonce=NONCE), sha512(NONCE + CHANNEL).digest(), Level.SESSION),
     "cocos-256": (
@@ -62,7 +86,9 @@ def test_binders(name: str) -> None:
     assert made.report_data == expected
     assert made.expected.report_data == expected
     assert made.level is level
-    assert isinstance(made, others.KeyBound if level is Level.KEY else others.SessionBound)
+    known = [kind for kind in (others.KeyBound, others.HandshakeBound, others.SessionBound) if isinstance(made, kind)]
+    expected_kind = others.KeyBound if level is Level.KEY else others.SessionBound
+    assert known == [others.HandshakeBound if name == "client-random" else expected_kind]
     assert not isinstance(made, SessionBinding)
     assert expected.hex() not in repr(made)
 
@@ -98,6 +124,14 @@ def test_appraised_at_the_level_of_a_key(name: str) -> None:
         lambda: others.tinfoil_v2(spki=SPKI, hpke_key=bytes(32)),
         lambda: others.tinfoil_v3(nonce=b"", crypto_material=b"k", device_evidence=b"e"),
         lambda: others.azure_hcl(b""),
+        lambda: others.constellation(spki=b"", nonce=NONCE),
+        lambda: others.constellation(spki=SPKI, nonce=NONCE[:31]),
+        lambda: others.constellation_tpm(attestation_key=b""),
+        lambda: others.gramine(spki=b""),
+        lambda: others.sgx_sdk(spki=b""),
+        lambda: others.client_random(spki=b"", client_random=NONCE, vulnerable_to="CVE-2026-33697"),
+        lambda: others.client_random(spki=SPKI, client_random=bytes(32), vulnerable_to="CVE-2026-33697"),
+        lambda: others.client_random(spki=SPKI, client_random=NONCE[:28], vulnerable_to="CVE-2026-33697"),
         lambda: others.flashbots(lambda *_: Secret(bytes(32)), spki=SPKI),
         lambda: others.atlas(lambda *_: Secret(b"\1" * 31), nonce=NONCE),
         lambda: others.cocos(export, spki=SPKI, request_context=b"", digest="sha256"),
@@ -107,6 +141,33 @@ def test_appraised_at_the_level_of_a_key(name: str) -> None:
 def test_nothing_is_optional(make: Any) -> None:
     with pytest.raises(UsageError):
         make()
+
+
+@pytest.mark.parametrize("said", [{}, {"vulnerable_to": "yes"}, {"vulnerable_to": "CVE-2026-33698"}])
+def test_client_random_has_to_be_asked_for(said: dict[str, str]) -> None:
+    """By the name of its vulnerability, which the refusal tells."""
+    with pytest.raises(UsageError, match=r"whoever relays repeats it in another \(CVE-2026-33697\)"):
+        others.client_random(spki=SPKI, client_random=NONCE, **said)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_pem_of_keys_is_that_of_openssl(key: Any) -> None:
+    """OpenSSL writes the PEM for ``cryptography``, too."""
+    public = key.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert others.sgx_sdk(spki=spki).report_data == sha256(pem + b"\0").digest() + bytes(32)
+
+
+def test_relayed_client_random() -> None:
+    """CVE-2026-33697, run: who has a machine's key answers with its evidence in a connection of their own making. Equal
+    client_random, equal binding; the exporter of that other connection differs."""
+    theirs = others.client_random(spki=SPKI, client_random=NONCE, vulnerable_to="CVE-2026-33697")
+    relayed = others.client_random(spki=SPKI, client_random=NONCE, vulnerable_to="CVE-2026-33697")
+    assert theirs.report_data == relayed.report_data
+    here = others.flashbots(export, spki=SPKI)
+    there = others.flashbots(lambda *_: Secret(b"\1" * 32), spki=SPKI)
+    assert here.report_data != there.report_data
 
 
 def hcl(runtime: bytes = b"{}", *, digest: int = 1, length: int | None = None, after: bytes = bytes(9)) -> bytes:

@@ -104,6 +104,7 @@ def test_order_is_canonical() -> None:
 
 
 @given(st.integers(0, len(POLICY.encode()) - 1), st.integers(1, 255))
+# req: privproc1/3.3 policies-are-canonical
 def test_every_byte_counts(offset: int, difference: int) -> None:
     """Two encodings are two policies, or no policy."""
     changed = bytearray(POLICY.encode())
@@ -159,6 +160,7 @@ def changed(offset: int, data: bytes, policy: Policy = POLICY) -> bytes:
         (POLICY.encode()[:-4] + bytes(4), "max_age"),
     ],
 )  # fmt: skip
+# req: privproc1/3.3 policies-are-canonical
 def test_refused_encodings(data: bytes, reason: str) -> None:
     with pytest.raises(DecodeError, match=reason):
         Policy.decode(data)

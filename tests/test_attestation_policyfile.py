@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc.attestation import Rule, nitro, snp, tdx
+from privproc.attestation import Rule, nitro, sgx, snp, tdx
 from privproc.attestation.case import appraise
 from privproc.attestation.policyfile import MAX_POLICY_FILE, format_of, from_tree, load_policy, to_toml, to_tree
 from privproc.errors import DecodeError, LimitError, PeerError, UnsupportedError, UsageError
@@ -22,7 +22,7 @@ from tests.codec import check_contract
 from tests.world.amd import FakeAmd, strict_policy
 from tests.world.cases import AT, CHIP, FORMATS, PCRS, PLATFORM, case, parts
 
-SNP, TDX, NITRO = (parts(kind)["policy"] for kind in FORMATS)
+SNP, TDX, SGX, NITRO = (parts(kind)["policy"] for kind in FORMATS)
 TURIN = FakeAmd.generate(snp.Product.TURIN, AT).chip()
 
 SMALL = {
@@ -44,6 +44,18 @@ format = "tdx"
 version = 1
 max_age = 3600
 xfam = 0x6dbe7
+tcb = { evaluation = 18 }
+platforms = { kind = "any" }
+""",
+    "sgx": """
+format = "sgx"
+version = 1
+max_age = 3600
+xfrm = 0xe7
+identity = "enclave"
+isvprodid = 7
+isvsvn = 3
+memory = ["scalable"]
 tcb = { evaluation = 18 }
 platforms = { kind = "any" }
 """,
@@ -71,6 +83,8 @@ def test_what_is_left_out_is_strict() -> None:
         "platforms": tdx.AnyPlatform(),
     }
     assert found == replace(TDX, xfam=0x6DBE7, **strict)
+    found = load_policy(SMALL["sgx"].encode())
+    assert found == replace(SGX, enclave=sgx.STRICT_ENCLAVE, platforms=sgx.AnyPlatform())
     assert load_policy(SMALL["nitro"].encode()) == nitro.Policy(logged_pcrs=(0, 1, 2), pcrs=(), max_age=600)
 
 
@@ -97,6 +111,10 @@ def variants() -> list[Any]:
                 evaluation=0xFFFF,
             ),
         ),
+        SGX,
+        replace(SGX, identity=sgx.Identity.SIGNER, configid=b"\1" * 64, configsvn=0xFFFF, miscselect=2**32 - 1),
+        replace(SGX, memory=frozenset(sgx.Memory)),
+        replace(SGX, xfrm=2**63 - 1, isvextprodid=b"\1" * 16, isvfamilyid=b"\2" * 16, isvprodid=0),
         NITRO,
         nitro.Policy(logged_pcrs=(0, 1, 2, 8), pcrs=(), max_age=1),
         nitro.Policy(logged_pcrs=(0, 1, 2), pcrs=((4, bytes(48)), (4, b"\1" * 48), (31, b"\2" * 48)), max_age=1),
@@ -151,7 +169,7 @@ def spelled(path: tuple[Any, ...]) -> str:
     return text.removeprefix(".")
 
 
-@pytest.mark.parametrize("policy", [SNP, strict_policy(TURIN), TDX, NITRO])
+@pytest.mark.parametrize("policy", [SNP, strict_policy(TURIN), TDX, SGX, NITRO])
 def test_unknown_keys_are_refused_everywhere(policy: Any) -> None:
     for path in paths(copied(policy)):
         tree = copied(policy)
@@ -166,7 +184,7 @@ def test_unknown_keys_are_refused_everywhere(policy: Any) -> None:
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("policy", [SNP, strict_policy(TURIN), TDX, NITRO])
+@pytest.mark.parametrize("policy", [SNP, strict_policy(TURIN), TDX, SGX, NITRO])
 @pytest.mark.parametrize("wrong", [None, True, 1.5, -1, 1 << 70, "", "x", [], {}, [[]], [None], "\ud800", [-1], ["x"]])
 def test_no_other_type_is_taken(policy: Any, wrong: Any) -> None:
     """Each member replaced by what it can't be: a policy that means something else, or an error with the place."""
@@ -187,6 +205,10 @@ def test_required_keys() -> None:
     least: dict[str, set[str]] = {
         "sev-snp": {"format", "version", "max_age", "minimum_abi", "signer", "floor"},
         "tdx": {"format", "version", "max_age", "xfam", "tcb", "platforms"},
+        "sgx": {
+            *("format", "version", "max_age", "xfrm", "identity", "isvprodid", "isvsvn", "memory", "tcb"),
+            "platforms",
+        },
         "nitro": {"format", "version", "max_age"},
     }
     for kind, keys in least.items():
@@ -207,7 +229,7 @@ def test_required_keys() -> None:
     ("kind", "old", "new", "reason"),
     [
         ("sev-snp", "version = 1", "version = 2", "version 1"),
-        ("sev-snp", '"sev-snp"', '"sgx"', "format is not one of"),
+        ("sev-snp", '"sev-snp"', '"cca"', "format is not one of"),
         ("sev-snp", '"Genoa"', '"Rome"', r"floor\[0\].product: not one of Milan, Genoa, Turin"),
         ("sev-snp", "tee = 1", "tee = 256", r"floor\[0\].tcb.tee: not an integer from 0 to 255"),
         ("sev-snp", "tee = 1", "tee = 1, fmc = 1", r"floor\[0\].tcb.fmc: unknown key"),
@@ -229,6 +251,13 @@ def test_required_keys() -> None:
         ("tdx", "{ evaluation = 18 }", "{}", "tcb.evaluation: missing"),
         ("tdx", "xfam", "registers = ['logged']\nxfam", "there are four registers"),
         ("tdx", '{ kind = "any" }', '{ kind = "families", names = ["00"] }', "platforms.names: not 6 bytes"),
+        ("sgx", "0xe7", "0xe6", "xfrm has bits 0 and 1"),
+        ("sgx", '"enclave"', '"program"', "identity: not one of enclave, signer"),
+        ("sgx", "isvsvn = 3", "isvsvn = 65536", "isvsvn: not an integer from 0 to 65535"),
+        ("sgx", '["scalable"]', '["tree"]', "memory: not one of standard, scalable, scalable-with-integrity"),
+        ("sgx", '["scalable"]', "[]", "memory has at least one"),
+        ("sgx", "isvsvn = 3", "isvsvn = 3\nconfigid = '00'", "configid: not 64 bytes"),
+        ("sgx", "isvsvn = 3", "isvsvn = 3\nenclave = { debug = 'set' }", "enclave.debug: unknown key"),
         ("nitro", "max_age", "logged_pcrs = [0, 1]\nmax_age", "PCR2 are always logged"),
         ("nitro", "max_age = 600", "max_age = 600\npcrs = { 32 = ['00'] }", "pcrs.32: unknown key"),
         ("nitro", "max_age = 600", "max_age = 600\npcrs = { 3 = [] }", "pcrs.3: an empty array"),
@@ -347,9 +376,9 @@ def test_the_files_of_the_guide() -> None:
 def test_the_keys_of_the_guide() -> None:
     """Its table has every key that a file can have."""
     table = GUIDE.split("| format | key |", 1)[1].split("\n\n", 1)[0]
-    for policy in (SNP, TDX, NITRO):
+    for policy in (SNP, TDX, SGX, NITRO):
         for path in paths(copied(policy)):
             for key in at(copied(policy), path):
-                rules = {"guest", "platform", "domain", "configuration", "pcrs", "signer", "platforms"}
+                rules = {"guest", "platform", "domain", "enclave", "configuration", "pcrs", "signer", "platforms"}
                 if rules.isdisjoint(path) and path[-1:] not in {("tcb",), ("launch_tcb",)}:
                     assert f"`{key}" in table or f".{key}`" in table, key

@@ -26,6 +26,7 @@ def report(**changes: Any) -> bytes:
     return CHIP.report(measurement=MEASUREMENT, report_data=DATA, **changes)
 
 
+# req: privproc1/4.9 report-layout
 def test_every_field() -> None:
     """Each field gets a value of its own, and comes out under its name."""
     values: dict[str, Any] = {}
@@ -50,6 +51,7 @@ def test_every_field() -> None:
     assert "raw=" not in repr(got)
 
 
+# req: privproc1/4.9 report-layout
 def test_exact_size() -> None:
     raw = report()
     assert len(raw) == REPORT_SIZE
@@ -59,11 +61,13 @@ def test_exact_size() -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1, 4, 6, 0x02000000, 0xFFFFFFFF])
+# req: privproc1/4.9 known-versions
 def test_other_versions(version: int) -> None:
     with pytest.raises(UnsupportedError, match="version"):
         Report.decode(report(version=version))
 
 
+# req: privproc1/4.9 known-versions
 def test_other_algorithms() -> None:
     for algorithm in (0, 2, 0x01000000):
         with pytest.raises(UnsupportedError, match="algorithm"):
@@ -101,6 +105,7 @@ RESERVED = [
 
 
 @pytest.mark.parametrize(("version", "start", "end"), RESERVED)
+# req: privproc1/4.9 reserved-is-zero
 def test_reserved_bytes(version: int, start: int, end: int) -> None:
     good = report(**(old_fields(version) if version < 5 else {}))
     for offset in {start, (start + end) // 2, end - 1}:
@@ -139,6 +144,7 @@ LEVELS = st.builds(Tcb, **dict.fromkeys(("fmc", "bootloader", "tee", "snp", "mic
 
 
 @given(LEVELS)
+# req: privproc1/4.9 tcb-layouts
 def test_tcb_layouts(tcb: Tcb) -> None:
     turin = tcb.encode(Product.TURIN)
     assert turin == bytes((tcb.fmc, tcb.bootloader, tcb.tee, tcb.snp, 0, 0, 0, tcb.microcode))
@@ -153,6 +159,7 @@ def test_tcb_layouts(tcb: Tcb) -> None:
 
 
 @pytest.mark.parametrize(("product", "reserved"), [(Product.MILAN, (2, 3, 4, 5)), (Product.TURIN, (4, 5, 6))])
+# req: privproc1/4.9 tcb-layouts
 def test_tcb_reserved(product: Product, reserved: tuple[int, ...]) -> None:
     for index in range(8):
         raw = bytes(int(index == place) for place in range(8))

@@ -112,6 +112,7 @@ def test_requests_are_framed_and_named_by_their_sender():
         assert request == by_hand.request(side.value.decode(), decoded.context) == decoded.encode()
 
 
+# req: privproc1/15.2 requests-demand-both
 def test_contexts_are_fresh():
     client, _ = ends()
     assert len({client.request(attestation=False)[0] for _ in range(8)}) == 8
@@ -135,6 +136,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
+# req: privproc1/15.2 requests-demand-both
 def test_malformed_requests(name):
     for use in (
         AuthenticatorRequest.decode,
@@ -155,6 +157,7 @@ def test_unknown_extensions_of_a_request_do_not_count():
     assert by_hand.Keys.of(lambda *args: export(*args).expose(), "server").check(request, made) == list(ED.chain)
 
 
+# req: privproc1/15.2 contexts-serve-once
 def test_a_context_serves_once():
     client, server = ends()
     request, _ = client.request(attestation=False)
@@ -166,6 +169,7 @@ def test_a_context_serves_once():
         server.authenticate(request, ED)
 
 
+# req: privproc1/15.2 contexts-serve-once
 def test_the_other_end_cannot_take_a_context_of_ours():
     client, _ = ends()
     context = AuthenticatorRequest.decode(client.request(attestation=False)[0]).context
@@ -270,6 +274,7 @@ def lying(what):
         ("evidence", PolicyError),
     ],
 )
+# req: privproc1/15.2 each-check
 def test_each_check_counts(what, error):
     pending, made = lying(what)
     with pytest.raises(error):

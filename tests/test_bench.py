@@ -28,6 +28,7 @@ BOUNDS = {
     "appraisal of an SEV-SNP report": 1.15,
     "report and chain, all new": 1.3,
     "appraisal of a TDX quote": 1.3,
+    "appraisal of an SGX quote": 1.3,
     "appraisal of two GPUs": 1.3,
     "entry of Rekor": 1.3,
     "receipt of CCF": 1.3,

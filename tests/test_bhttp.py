@@ -165,6 +165,8 @@ framings = st.sampled_from(Framing)
 class TestRoundTrip:
     @given(messages, framings, st.integers(0, 70))
     # req: rfc9292/3.1 known-lengths
+    # req: rfc9292/3.2 indeterminate-sections-end-with-zero
+    # req: rfc9292/3.4 control-data-layout
     def test_both_directions(self, message, framing, padding):
         encoded = encode(message, framing)
         assert encoded == wire(message, framing)[0]
@@ -174,6 +176,7 @@ class TestRoundTrip:
         assert decode(padded, message) == message
 
     @given(messages, framings, st.sampled_from([1, 2, 4, 8]), st.integers(1, 50))
+    # req: rfc9292/3 integers-in-any-width
     # req: rfc9292/3.2 indeterminate-sections-end-with-zero
     def test_any_integer_width_and_chunking(self, message, framing, width, chunk):
         assert decode(wire(message, framing, width=width, chunk=chunk)[0], message) == message
@@ -430,6 +433,9 @@ def refused(message) -> None:
 class TestRules:
     @pytest.mark.parametrize("bad", BAD_FIELDS.values(), ids=BAD_FIELDS)
     # req: rfc9292/3.6 field-names
+    # req: rfc9292/3.6 field-values
+    # req: rfc9292/3.6 pseudo-fields-first
+    # req: rfc9292/3.6 no-control-data-as-fields
     def test_bad_fields(self, bad):
         if bad == ((b"", b"x"),):  # an empty name ends a section of indeterminate length
             with pytest.raises(DecodeError, match="lower-case token"):
@@ -468,12 +474,21 @@ class TestRules:
 
         assert valid(fields) == all(valid((field,)) for field in fields)
 
-    # req: rfc9292/3.6 pseudo-fields-first
+    # req: rfc9292/3.6 no-pseudo-fields-in-trailers
     def test_pseudo_fields_before_fields_but_not_in_trailers(self):
         kept = ((b":a", b"1"), (b":b", b"2"), (b"c", b"3"))
         message = replace(PLAIN, fields=kept)
         assert decode_request(encode(message)) == message
         refused(replace(PLAIN, trailers=kept[:1]))
+
+    @pytest.mark.parametrize("framing", Framing)
+    # req: rfc9292/3.6 repeated-fields-are-kept
+    # req: rfc9292/3.6 connection-fields-are-no-fault
+    def test_repeated_and_connection_fields_are_kept_in_their_order(self, framing):
+        fields = ((b"te", b"x"), (b"connection", b"a"), (b"a", b"1"), (b"connection", b"b"), (b"a", b"0"), (b"a", b"1"))
+        for count in (3, 6):  # few are looked at one by one
+            message = replace(PLAIN, fields=fields[:count])
+            assert decode_request(encode(message, framing)).fields == fields[:count]
 
     @pytest.mark.parametrize("bad", BAD_REQUESTS.values(), ids=BAD_REQUESTS)
     # req: rfc9292/3.4 control-data-rules
@@ -644,7 +659,6 @@ class TestContract:
             check_contract(decode_response, raw)
 
     @given(messages, framings, st.data())
-    # req: rfc9292/3.6 field-values
     def test_mutations(self, message, framing, data):
         encoded = bytearray(encode(message, framing))
         for _ in range(data.draw(st.integers(1, 4))):

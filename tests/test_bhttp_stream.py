@@ -138,6 +138,7 @@ def test_to_http1_and_back():
     assert from_http1(plain, scheme="https") == REQUEST
 
 
+# req: rfc9292/3.6 connection-fields-are-removed
 def test_what_frames_or_belongs_to_a_connection_is_taken_off():
     smuggled = (
         (b"transfer-encoding", b"chunked"),
@@ -155,6 +156,20 @@ def test_what_frames_or_belongs_to_a_connection_is_taken_off():
         scheme="https",
     )
     assert back.fields == ((b"accept", b"*/*"),)
+
+
+# req: rfc9292/3.6 cookies-are-joined
+def test_cookies_are_joined_by_semicolons():
+    """A server that takes several fields for one joins them by commas, and reads other cookies than were sent."""
+    for values, joined in (
+        ((b"a=1",), b"a=1"),
+        ((b"a=1; b=2", b"c=3", b"a=1"), b"a=1; b=2; c=3; a=1"),
+        ((b"", b"a=1", b""), b"a=1"),
+    ):
+        lines = tuple((b"cookie", value) for value in values)
+        plain = to_http1(Request("GET", "https", "a", "/", (*lines, (b"x", b"1"), (b"x", b"2"))))
+        assert plain.fields == ((b"host", b"a"), (b"x", b"1"), (b"x", b"2"), (b"cookie", joined))
+    assert to_http1(Request("GET", "https", "a", "/", ((b"cookie", b""),) * 2)).fields == ((b"host", b"a"),)
 
 
 HOSTS = ("a.example", "A.example", "a.example:443", "b.example:8443")
@@ -181,7 +196,6 @@ def test_what_a_decoder_gives_survives_http1(host, authority, fields, content):
     assert (back.authority, back.path, back.content) == (authority, "/", content)
 
 
-# req: rfc9292/3.6 no-control-data-as-fields
 def test_pseudo_fields_stay_behind():
     assert to_http1(Request("GET", "https", "a", "/", ((b":protocol", b"x"),))).fields == ((b"host", b"a"),)
 

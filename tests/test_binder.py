@@ -45,6 +45,7 @@ def t(label: bytes, *parts: bytes) -> bytes:
     ).digest()
 
 
+# req: privproc1/2.5 tag-of-its-own
 def test_against_the_definition() -> None:
     """PROTOCOL.md §2: ctx, pre, nonce_i, dev and report_data."""
     assert exporter_context(Direction.SERVER_TO_CLIENT, 7, TH1) == t(b"ctx", b"s2c", b"\0\0\0\7", TH1)
@@ -62,6 +63,7 @@ def test_against_the_definition() -> None:
     assert BINDING.report_data(devices) == b"privproc/1 bind\0" + t(b"bind", BINDING.pre, dev)
 
 
+# req: privproc1/2.5 tag-of-its-own
 def test_sizes_and_labels() -> None:
     assert EXPORTER_LABEL == b"EXPERIMENTAL privproc/1 attest"
     assert EXPORTER_LENGTH == 32
@@ -94,6 +96,7 @@ def test_every_field_counts(name: str) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=8)), max_size=3))
+# req: privproc1/2.5 devices-in-order
 def test_devices_count_in_order(devices: list[tuple[int, bytes]]) -> None:
     data = BINDING.report_data(devices)
     assert data != BINDING.report_data([*devices, (0, b"")])
@@ -108,6 +111,7 @@ def test_fields_do_not_run_together(role: str, keys: bytes, other_role: str, oth
     assert (one.pre == two.pre) == ((role, keys) == (other_role, other_keys))
 
 
+# req: privproc1/2.5 devices-in-order
 def test_device_nonces_differ() -> None:
     assert len({BINDING.device_nonce(index) for index in range(8)}) == 8
 

@@ -6,6 +6,7 @@ The keys are fresh in each run; no outcome depends on them.
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 import sys
@@ -105,6 +106,7 @@ def test_round_trip(variant: Variant, backend: Backend) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 # req: rfc9474/4.1 randomized-prefix
+# req: rfc9474/7.4 random-values
 def test_prepare(variant: Variant) -> None:
     first, second = prepare(variant, b"message"), prepare(variant, b"message")
     assert variant.randomized == ("Randomized" in variant.label) == (first != second)
@@ -113,23 +115,34 @@ def test_prepare(variant: Variant) -> None:
     assert variant.salt_size == (0 if "PSSZERO" in variant.label else 48)
 
 
+# req: rfc9474/4.5 prefix-is-removed
 def test_message_of_needs_the_whole_prefix() -> None:
     variant = Variant.SHA384_PSS_RANDOMIZED
     assert message_of(variant, bytes(32)) == b""
+    assert message_of(variant, bytes(32) + b"message") == b"message"
+    assert message_of(SALTED, bytes(32)) == bytes(32)
     with pytest.raises(DecodeError):
         message_of(variant, bytes(31))
 
 
+# req: rfc9474/7.4 random-values
 def test_only_psszero_deterministic_repeats_a_signature() -> None:
     assert issue(ZERO, b"message") == issue(ZERO, b"message")
     assert issue(SALTED, b"message") != issue(SALTED, b"message")
 
 
 @on_each_blinding
-# req: rfc9474/4.2 uniform-blind
+# req: rfc9474/7.4 random-values
 def test_blinding_is_fresh() -> None:
     blinded = {blind(ZERO, KEY, b"message")[0] for _ in range(8)}
     assert len(blinded) == 8
+
+
+# req: rfc9474/7.4 no-values-from-callers
+def test_callers_give_no_randomness() -> None:
+    """A salt or prefix of a client's choice could carry something about it past the issuer."""
+    assert [*inspect.signature(blind).parameters] == ["variant", "key", "prepared"]
+    assert [*inspect.signature(prepare).parameters] == ["variant", "message"]
 
 
 @on_each_blinding
@@ -142,6 +155,7 @@ def test_issuer_sees_a_uniform_multiple() -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from(VARIANTS))
+# req: rfc9474/5 sha384-and-mgf1
 def test_two_other_verifiers_agree(message: bytes, variant: Variant) -> None:
     signature = issue(variant, message)
     other = RSA.construct((KEY.n, KEY.e))
@@ -352,6 +366,7 @@ def test_spki_bound() -> None:
         PublicKey.decode_spki(bytes(1025))
 
 
+# req: rfc9474/6.2 rsassa-pss-oid
 def test_spki_of_another_algorithm() -> None:
     unknown = bytes.fromhex("300c300606042a03040503020000")
     point = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -436,6 +451,7 @@ def test_blinding_without_gmpy2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("arithmetic", BLINDINGS, ids=lambda arithmetic: type(arithmetic).__name__)
+# req: rfc9474/4.2 uniform-blind
 def test_factors_have_every_size_and_are_below_the_modulus(arithmetic: blinding.Blinding) -> None:
     factors = [int.from_bytes(arithmetic.factor(KEY)) for _ in range(64)]
     assert all(0 < factor < KEY.n for factor in factors)
@@ -445,6 +461,7 @@ def test_factors_have_every_size_and_are_below_the_modulus(arithmetic: blinding.
 
 
 @pytest.mark.parametrize("arithmetic", [one for one in BLINDINGS if isinstance(one, blinding.Masked)])
+# req: rfc9474/7.1 constant-time
 def test_no_inversion_sees_the_message_and_the_factor_alone(arithmetic: blinding.Masked) -> None:
     """gmpy2's takes a time that depends on the number: two inversions of one product are of different numbers."""
     seen = []
@@ -597,6 +614,7 @@ def test_without_gmpy2(monkeypatch: pytest.MonkeyPatch) -> None:
         PrivateKey(ISSUER._key, backend=Backend.GMPY2)
 
 
+# req: rfc9474/7.1 constant-time
 def test_old_pycryptodome(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Crypto, "version_info", (3, 23, "0"))
     with pytest.raises(UsageError, match="constant-time"):

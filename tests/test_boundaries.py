@@ -10,11 +10,12 @@ import pickle
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,8 +23,10 @@ from hypothesis import strategies as st
 import privproc
 from privproc import bhttp, cose, hpke, httpauth, keypackage, ledger, ohttp, ratls, responsekey, session, tokens
 from privproc._step import Step, Unique
-from privproc.attestation import snp
+from privproc.attestation import cbor, corim, eat, snp
 from privproc.attestation.binder import Binding, Direction, exporter_context
+from privproc.attestation.dcap.policy import PlatformPolicy
+from privproc.attestation.dcap.tcb import QeIdentity, TcbInfo
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
 from privproc.attestation.policy import CanonicalPolicy
@@ -38,10 +41,22 @@ from privproc.responsekey.wrapped import Wrap
 from privproc.secret import Secret
 from privproc.session import messages, wrapped
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
+from privproc.tokens.experimental.challenge import CredentialChallenge
 from tests.codec import check_contract
+from tests.world.corim import comid, element, manifest, state, validity
+from tests.world.eat import Entity
+from tests.world.nvidia import FakeDevice
+from tests.world.nvidia import strict_policy as gpu_policy
 from tests.world.world import World
 
 AT = 1_800_000_000
+CLAIMS = {
+    10: bytes(8),
+    257: {"a": bytes(7)},
+    265: b"\x2a\x03",
+    266: {"a": {263: 1}, "b": [-16, bytes(32)]},
+    272: [[0, b""]],
+}
 WORLD = World(AT)
 
 
@@ -99,6 +114,13 @@ def encoded(value: Any) -> bytes:
     return value.encode()
 
 
+def demanding(contents: session.Contents) -> session.Contents:
+    """Of a service with a GPU, and one behind it."""
+    (service,) = contents.services
+    front = replace(service, devices=gpu_policy(FakeDevice(AT)), back_ends=("model",))
+    return replace(contents, services=(front, replace(service, role="model")))
+
+
 @functools.cache
 def samples() -> dict[str, Decoder]:
     """A valid sample of each format; the canonical ones encode to it again."""
@@ -119,10 +141,21 @@ def samples() -> dict[str, Decoder]:
     head = Head("r", "l", "n", bytes(32), bytes(32), (bytes(48), b"n" * 48), bytes(48))
     body = bytes(responsekey.REQUEST_SIZES[0] + 16)
     mapping: dict[str, Decoder] = {
-        "attestation.forwarded.BackEnd": of(
-            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"evidence"))
+        "attestation.cbor.decode": Decoder(lambda data: cbor.decode(data, "it"), cbor2.dumps(CLAIMS)),
+        "attestation.corim.comid.Comid": Decoder(corim.Comid.decode, comid(state(element({2: [[1, bytes(32)]]}, "a")))),
+        "attestation.corim.manifest.Manifest": Decoder(
+            corim.Manifest.decode, manifest(comid(state(element({1: 1}))), m4=validity(1, 2))
         ),
-        "attestation.message.Attestation": of(Attestation, Attestation(1, b"evidence", b"chain", b"proof")),
+        "attestation.eat.claims.decode_bundle": Decoder(eat.decode_bundle, cbor2.dumps([b"token", {"a": b"claims"}])),
+        "attestation.eat.claims.decode_cbor": Decoder(eat.decode_cbor, cbor2.dumps(CLAIMS)),
+        "attestation.eat.claims.decode_json": Decoder(eat.decode_json, b'{"submods":{"a":["JWT","a"]}}', exact=False),
+        "attestation.eat.token.Token": Decoder(eat.Token.decode, Entity("ES256", 1).cwt(CLAIMS)),
+        "attestation.forwarded.BackEnd": of(
+            BackEnd, BackEnd("model", AT, bytes(48), bytes(32), b"leaf", Attestation(1, b"e", devices=((1, b"gpu"),)))
+        ),
+        "attestation.message.Attestation": of(
+            Attestation, Attestation(1, b"evidence", b"chain", b"proof", ((2, b""),))
+        ),
         "attestation.snp.chain.Endorsements": of(snp.Endorsements, chip.endorsements),
         "attestation.snp.policy.Policy": of(snp.Policy, contents.services[0].policy),
         "attestation.snp.report.Report": Decoder(
@@ -171,7 +204,8 @@ def samples() -> dict[str, Decoder]:
         "responsekey.announcement.Announcement": of(
             responsekey.Announcement, one_time.announce(max_requests=1, lifetime=60)
         ),
-        "session.directory.Contents": of(session.Contents, contents),
+        "session.contents.Contents": of(session.Contents, contents),
+        "session.contents.Contents, with demands": of(session.Contents, demanding(contents)),
         "session.directory.Published": of(session.Published, published),
         "session.messages.Open": of(messages.Open, opened),
         "session.messages.Forward": of(messages.Forward, messages.Forward(bytes(48), bytes(48), opened.encode())),
@@ -226,17 +260,22 @@ def takes_bytes_alone(function: Any) -> bool:
     return [it.annotation for it in needed] == ["bytes"]
 
 
-def issubclass_(thing: Any, base: type) -> bool:
+def issubclass_(thing: Any, base: type | tuple[type, ...]) -> bool:
     return inspect.isclass(thing) and issubclass(thing, base)
+
+
+BASES = (CanonicalPolicy, PlatformPolicy, TcbInfo, QeIdentity, CredentialChallenge)
+"""Abstract, with a ``decode`` that their subclasses share."""
 
 
 FOUND = {
     name.removesuffix(".decode"): function
     for name, function in METHODS.items()
     if name.rsplit(".", 1)[-1].startswith("decode") and takes_bytes_alone(function)
-} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, CanonicalPolicy)}
+} | {name: thing.decode for name, thing in NAMES.items() if issubclass_(thing, BASES)}
 """Every public function named ``decode...`` that takes bytes and nothing else, with a sample or without."""
-del FOUND["attestation.policy.CanonicalPolicy"]  # abstract; its subclasses are there
+for base in BASES:
+    del FOUND[f"{base.__module__.removeprefix('privproc.')}.{base.__name__}"]
 
 
 @pytest.mark.parametrize("name", sorted(FOUND))
@@ -257,7 +296,7 @@ def bound(name: str) -> Callable[[bytes], Any]:
 
 def test_the_samples_are_of_decoders_that_exist() -> None:
     known = {name.split(",")[0] for name in samples()}
-    others = {"cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
+    others = {"attestation.cbor.decode", "cose.Sign1", "cose.decode", "hpke.kem.PublicKey", "ledger.checkpoint.NoteKey"}
     others |= {"ledger.checkpoint.NoteSignature", "tokens.token.Token.from_authorization"}
     assert known - others <= set(FOUND)
 
@@ -491,7 +530,7 @@ def shown_fields() -> Iterator[str]:
         for kind in vars(module).values():
             if not inspect.isclass(kind) or kind.__module__ != module.__name__:
                 continue
-            if is_dataclass(kind):
+            if is_dataclass(kind) and not inspect.isabstract(kind):  # what is abstract has subclasses
                 made: Any = object.__new__(kind)
                 members = {it.name: str(it.type) for it in fields(kind)}
             elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
@@ -537,13 +576,15 @@ def test_the_exporter_context_is_not_secret_but_sized() -> None:
 
 BOOLEANS = {
     "attestation.snp.report.Product.has_fmc": "a fact about a product line",
-    "attestation.tdx.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "attestation.dcap.tcb.Level.reached": "a comparison of numbers; what follows from it is the appraisal's matter",
+    "attestation.proof.Unproven.beside": "what the other end asks for",
     "blindrsa.safeprimes.is_safe_prime": "a fact about a number of the issuer's own",
     "discovery.ServiceBinding.alias": "which of two forms a record has",
     "discovery.ServiceBinding.ohttp": "whether a parameter is there; it is a hint and nobody vouches for it",
     "httpauth.Auth.is_scheme": "a comparison of names without regard to case",
     "ratls.hello.ServerHello.is_retry": "which of two messages it is",
     "ratls.openssl.advance": "whether the handshake needs more bytes",
+    "session.contents.Service.beside": "what the directory asks for",
     "tokens.challenge.TokenChallenge.names": "whether a challenge is meant for an origin, which a client may ignore",
 }
 """Public functions that return a boolean, and why it is not a verdict on something received."""

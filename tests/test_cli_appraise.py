@@ -17,6 +17,7 @@ from tests.world import cases
 ROOTS = {
     "sev-snp": [f"{product.value}={digest.hex()}" for digest, product in cases.AMD.roots.pins],
     "tdx": [digest.hex() for digest in cases.INTEL.roots.pins],
+    "sgx": [digest.hex() for digest in cases.INTEL.roots.pins],
     "nitro": [digest.hex() for digest in cases.AWS.roots.pins],
 }
 

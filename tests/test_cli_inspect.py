@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from privproc.errors import PeerError
 from privproc.ledger import Entry
 from privproc.secret import Secret
 from tests.world.amd import FakeAmd, old_fields
+from tests.world.eat import Entity
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 BY_NAME = {it.name: it for it in FORMATS}
@@ -65,9 +67,14 @@ def found() -> Iterator[tuple[str, bytes]]:
     for case in cases("checkpoint") + cases("checkpoint_mldsa"):
         yield "note", case["note"].encode()
     yield from (("log-proof", case["proof"].encode()) for case in cases("ledger"))
+    yield from (("oak-endorsement", case["endorsement"].encode()) for case in cases("oak"))
+    yield from (("nvidia-rim", case["rim"].encode()) for case in cases("rim"))
     yield from (("signers", unhex(case["data"])) for case in cases("signers"))
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
+    yield from (("sgx-quote", unhex(case["evidence"])) for case in cases("sgx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
+    yield from (("eat", unhex(case["token"])) for case in cases("eat_token") if "jwt" not in case["id"])
+    yield from (("corim", unhex(case["data"])) for case in cases("corim") + cases("corim_signed"))
     for case in cases("keypackage"):
         yield "package", unhex(case["copies"][0]["data"])
     for case in cases("privproc1_message"):
@@ -75,6 +82,9 @@ def found() -> Iterator[tuple[str, bytes]]:
         # What is inside of these is arbitrary there, so they only pass for what they are when told to.
         if kind not in {"forward", "opened", "published"}:
             yield kind, unhex(case["encoded"])
+    for case in cases("privproc1_beside"):
+        yield "directory", unhex(case["contents"])
+        yield "offer", offered(case)
     for case in cases("privproc1_run"):
         sealed = unhex(case["answer"]["e"])
         yield "directory", unhex(case["contents"])
@@ -87,6 +97,13 @@ def found() -> Iterator[tuple[str, bytes]]:
         yield "package", unhex(case["transcript"]["signed_package"])
         chunks = [unhex(chunk["wire"]) for chunk in case["answer"]["chunks"]]
         yield "sealed-answer", len(sealed).to_bytes(4, "big") + sealed + b"".join(chunks)
+
+
+def offered(case: dict[str, Any]) -> bytes:
+    """An offer with devices and a back end, around a flight that stands for a real one."""
+    items = [each["type"].to_bytes(2, "big") + unhex(each["evidence"]) for each in case["devices"]]
+    parts = lp(b"flight") + lp(unhex(case["announcement"])) + unhex("0001") + lp(unhex(case["evidence"]))
+    return parts + len(items).to_bytes(2, "big") + b"".join(map(lp, items))
 
 
 def opened(case: dict[str, Any]) -> bytes:
@@ -102,6 +119,7 @@ def lp(data: bytes) -> bytes:
 
 
 CORPUS = list(found())
+BESIDE = cases("privproc1_beside")[0]
 
 
 def leaves(rows: list[Any]) -> list[tuple[int, int]]:
@@ -226,6 +244,27 @@ def test_handles_content_and_credentials_are_not_shown(inspect: Any) -> None:
     )
 
 
+def test_what_is_beside_evidence(inspect: Any) -> None:
+    status, out, _ = inspect(offered(BESIDE).hex().encode())
+    assert status == 0
+    for pattern in (
+        r"type +0x0001  GPU",
+        r"boot ROM certificate$",
+        r"type +0x0100  back end",
+        r"role +model",
+        r"since +0x000000006b49d200  2027-01-15 08:00:00Z",
+        r"VCEK or VLEK$",
+    ):
+        assert re.search(pattern, out, re.MULTILINE), pattern
+    assert len(re.findall(r"type +0x0001  GPU", out)) == 3
+    assert "subject" in out
+    other = {**BESIDE, "devices": [{"type": 9, "evidence": "ff"}]}
+    assert re.search(r"type +0x0009  not known here\n.*ff$", inspect(offered(other).hex().encode())[1], re.MULTILINE)
+    _, out, _ = inspect(unhex(BESIDE["contents"]).hex().encode())
+    assert "policy for devices" in out
+    assert re.search(r"back ends +1 elements", out)
+
+
 def test_private_keys_are_refused(inspect: Any) -> None:
     text = b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(bytes(48)) + b"-----END PRIVATE KEY-----\n"
     for flags in ((), ("--reveal",), ("--json",)):
@@ -277,6 +316,35 @@ def test_evidence_in_a_certificate(inspect: Any) -> None:
         assert "evidence: quote, as Intel's RA-TLS has it" in out
         assert "report data" in out
     assert "report data" not in inspect(certificate_with("1.2.840.113741.1337.6", b"other"))[1]
+
+
+def test_tagged_evidence_in_a_certificate(inspect: Any) -> None:
+    quote, claims = unhex(cases("sgx")[0]["evidence"]), b"\xa1\x01\x02"
+    for evidence, said in (
+        (quote, "MRENCLAVE"),
+        (unhex(cases("tdx")[0]["evidence"]), "MRTD"),
+        (b"other", "6f74686572"),
+    ):
+        size = len(evidence).to_bytes(2, "big") if len(evidence) > 99 else b""
+        head = b"\x59" + size if size else bytes((0x40 + len(evidence),))
+        value = bytes.fromhex("d9ea6082") + head + evidence + bytes((0x40 + len(claims),)) + claims
+        status, out, _ = inspect(certificate_with("2.23.133.5.4.9", value))
+        assert status == 0
+        assert "60000  quote" in out
+        assert said in out
+        assert claims.hex() in out
+    assert "60000" not in inspect(certificate_with("2.23.133.5.4.9", b"\xd9\xea\x60\x80"))[1]
+
+
+def test_attributes_of_an_enclave(inspect: Any) -> None:
+    quote = bytearray(unhex(cases("sgx")[1]["evidence"]))
+    quote[96] |= 0x42
+    quote[64] = 1
+    _, out, _ = inspect(bytes(quote))
+    assert "INIT, DEBUG, mode64bit, cet" in out
+    assert "NOT ZERO" not in out
+    quote[70] = 1
+    assert inspect(bytes(quote))[1].count("NOT ZERO") == 1
 
 
 def certificate_with(oid: str, value: bytes) -> bytes:
@@ -458,6 +526,14 @@ def test_odd_inputs(inspect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "https://issuer.example" in inspect(escaped)[1]
 
 
+def test_manifests(inspect: Any) -> None:
+    status, out, _ = inspect(cases("rim")[0]["rim"].encode())
+    assert status == 0
+    assert re.search(r"^ +version +590\.12$", out, re.MULTILINE)
+    assert out.count(" or ") >= 1
+    assert out.count("rim issuer") == 2  # the subject of one certificate, and the issuer of the signer's
+
+
 def test_several_files_and_missing_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "request"
     path.write_bytes(REQUEST)
@@ -471,3 +547,14 @@ def test_types_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "--types"]) == 0
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.splitlines()] == [it.name for it in FORMATS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("eat", {266: 1}), ("nitro-document", {"timestamp": "now"}), ("nitro-document", {"cabundle": 1})],
+)
+def test_what_is_of_another_type_than_expected_is_shown_as_far_as_it_goes(kind: str, payload: Any) -> None:
+    message = Entity("ES384", 1).sign1(cbor2.dumps(payload))
+    rows, error = describe(BY_NAME[kind], message, reveal=False)
+    assert error is not None
+    assert sum(leaf.size for row in rows for leaf in row.leaves()) == len(message)

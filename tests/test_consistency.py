@@ -272,6 +272,7 @@ class TestConfirm:
         with pytest.raises(UntrustedError, match="1 agree, 2 are needed"):
             confirm(RESOURCE, shown, target=TARGET, threshold=2, at=AT + 61)
 
+    # req: rfc9458/7 same-keys-for-all
     def test_one_that_differs_refuses_it_whatever_the_count(self):
         for contents in ([b"other"], [RESOURCE, RESOURCE, RESOURCE, b"other"], [RESOURCE + b"\0", RESOURCE]):
             with pytest.raises(UntrustedError, match="another resource"):

@@ -100,6 +100,7 @@ def test_a_flipped_bit_is_refused_or_another_value(value, data) -> None:
     ],
     ids=lambda data: data,
 )
+# req: privproc1/7.1 deterministic-cbor
 def test_refused(data: str) -> None:
     with pytest.raises(DecodeError):
         read(bytes.fromhex(data))

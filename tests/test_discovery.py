@@ -204,6 +204,7 @@ class TestFetch:
             (Response(200, ((b"content-type", b"application/ohttp-keys"),), bytes(MAX_LIST + 1)), LimitError),
         ],
     )
+    # req: rfc9458/3.2 keys-media-type
     def test_refused(self, response, error):
         with pytest.raises(error) as caught:
             keys(response)

@@ -19,8 +19,9 @@ from privproc import cose, keyconfig, keypackage, ratls, responsekey, tokens
 from privproc.attestation.binder import Binding, Direction, exporter_context
 from privproc.attestation.certificate import MAX_CERTIFICATE
 from privproc.attestation.forwarded import AHEAD, BACK_END
-from privproc.attestation.message import MEDIA_TYPE
+from privproc.attestation.message import MAX_DEVICES, MEDIA_TYPE
 from privproc.attestation.nodekey import node_digest, node_report_data
+from privproc.attestation.nvidia.report import MAX_REPORT
 from privproc.attestation.snp import appraisal
 from privproc.attestation.snp.policy import Floor, IdBlock
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
@@ -34,7 +35,7 @@ from privproc.responsekey import answer, request
 from privproc.responsekey import wrapped as wrapped_keys
 from privproc.responsekey.wrapped import SEALED_LENGTH
 from privproc.secret import Secret
-from privproc.session import directory, frames, gateway, messages, pipe, profile, transcript, wrapped
+from privproc.session import contents, directory, frames, gateway, messages, pipe, profile, transcript, wrapped
 from privproc.tagged import tagged_hash
 from privproc.tokens import possession
 from privproc.tokens.directory import MAX_SIZE as MAX_ISSUER_DIRECTORY
@@ -211,8 +212,9 @@ LIMITS: dict[str, list[int]] = {
     "server flight": [ratls.MAX_FLIGHT],
     "parts of Offer and Opened": [messages._PART_LIMIT],
     "names": [messages._NAME_LIMIT],
-    "names in the directory": [directory._NAME_LIMIT],
-    "items of a list": [messages._ITEMS_LIMIT],
+    "names in the directory": [contents._NAME_LIMIT],
+    "items of a list, devices and back ends among them": list({messages._ITEMS_LIMIT, MAX_DEVICES}),
+    "evidence of a device": [MAX_REPORT, MAX_CERTIFICATE],
     "records of Continue and Continued": [messages._RECORDS_LIMIT],
     "records of a flight between enclaves": [mutual.MAX_MUTUAL_FLIGHT],
     "request and authenticator of RFC 9261": [authenticator.MAX_AUTHENTICATOR],
@@ -224,7 +226,8 @@ LIMITS: dict[str, list[int]] = {
     "chunks of an answer": [MAX_CHUNKS],
     "answer sizes": [profile.ANSWER_SIZES[0], profile.ANSWER_SIZES[-1]],
     "encapsulated request": [gateway.MAX_REQUEST],
-    "first request, first answer": list(directory._SIZES),
+    "first request": list(contents._UP),
+    "first answer": list(contents._DOWN),
     "COSE message": [cose.MAX_SIZE],
     "Published parts": [directory._PACKAGE_LIMIT],
     "key configurations": [keyconfig.MAX_LIST],
@@ -293,7 +296,7 @@ def test_texts_of_the_wire() -> None:
         f"uint16 {possession.STATEMENT_SIZE} || pop",
     ):
         assert text in PROTOCOL, text
-    for key in (directory._FIELDS | directory._SERVICE) - {"role"}:
+    for key in (contents._FIELDS | contents._SERVICE | contents._BESIDE) - {"role"}:
         assert f"| `{key}` |" in PROTOCOL, key
 
 
@@ -405,7 +408,7 @@ def test_every_vector_file_is_in_the_conformance_table() -> None:
 
 def test_every_module_is_in_the_api() -> None:
     """What has names to export is listed: modules, packages, and the packages inside of those."""
-    listed = set(re.findall(r"^\.\. automodule:: privproc\.([a-z.]+)$", (DOCS / "api.md").read_text(), re.MULTILINE))
+    listed = set(re.findall(r"^\.\. automodule:: privproc\.([a-z0-9.]+)$", (DOCS / "api.md").read_text(), re.MULTILINE))
     for found in pkgutil.walk_packages(privproc.__path__, "privproc."):
         name = found.name.removeprefix("privproc.")
         inner = "." in name and not found.ispkg

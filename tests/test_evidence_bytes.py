@@ -16,7 +16,8 @@ from tests.world import cases
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "part"), [("sev-snp", "endorsements"), ("tdx", "endorsements"), ("nitro", "evidence")]
+    ("kind", "part"),
+    [("sev-snp", "endorsements"), ("tdx", "endorsements"), ("sgx", "endorsements"), ("nitro", "evidence")],
 )
 def test_no_byte_can_change(kind, part):
     case = cases.case(kind)

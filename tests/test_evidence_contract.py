@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privproc.attestation import cmw
+from privproc.attestation import cmw, dice
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
 from privproc.attestation.nitro import Document
@@ -22,6 +22,10 @@ from privproc.attestation.nitro import Policy as NitroPolicy
 from privproc.attestation.nvidia import Evidence as DeviceEvidence
 from privproc.attestation.nvidia import Policy as DevicesPolicy
 from privproc.attestation.nvidia import Report as DeviceReport
+from privproc.attestation.sgx import STRICT_ENCLAVE
+from privproc.attestation.sgx import Policy as SgxPolicy
+from privproc.attestation.sgx import Quote as SgxQuote
+from privproc.attestation.sgx import TcbInfo as SgxTcbInfo
 from privproc.attestation.snp import STRICT_GUEST, STRICT_PLATFORM, Endorsements, Report, Rule, verify_id_block
 from privproc.attestation.snp import Policy as SnpPolicy
 from privproc.attestation.tdx import (
@@ -38,13 +42,19 @@ from privproc.attestation.tdx import Policy as TdxPolicy
 from privproc.errors import PeerError, PolicyError
 from privproc.ledger import Checkpoint, CheckpointMemory, Entry, Proof, Revocations, read_policy
 from privproc.ledger.checkpoint import Note
+from privproc.ledger.oak import Statement
 from privproc.ledger.plexi import SignedEpoch
 from tests import test_attestation as snp
 from tests import test_attestation_chain as chain
+from tests import test_attestation_dice as dice_tests
 from tests import test_attestation_idblock as idblock
 from tests import test_ledger_foreign as foreign
+from tests import test_ledger_oak as oak
 from tests import test_nitro as nitro
 from tests import test_nvidia as nvidia
+from tests import test_nvidia_rim as rims
+from tests import test_ocsp as ocsp
+from tests import test_sgx as sgx
 from tests import test_tdx as tdx
 from tests import test_tdx_collateral as collateral
 from tests import test_tdx_format as tdx_format
@@ -86,15 +96,24 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     ),
     "event log": (EventLog.decode, tdx_format.LOG),
     "TDX policy": (TdxPolicy.decode, tdx.POLICY.encode()),
+    "SGX quote": (SgxQuote.decode, sgx.EVIDENCE),
+    "SGX TCB info": (SgxTcbInfo.decode, sgx.world.collateral(sgx.INTEL).tcb_info),
+    "SGX policy": (SgxPolicy.decode, sgx.POLICY.encode()),
     "document": (Document.decode, nitro.EVIDENCE),
     "Nitro policy": (NitroPolicy.decode, nitro.POLICY.encode()),
     "device evidence": (DeviceEvidence.decode, nvidia.EVIDENCE),
     "device report": (DeviceReport.decode, nvidia.REPORT),
     "devices policy": (DevicesPolicy.decode, nvidia.SHORT.encode()),
+    "RIM": (rims.check, rims.RIM),
+    "OCSP response": (ocsp.check, ocsp.ANSWER),
     "CMW": (cmw.decode, CMW),
     "CMW extension": (cmw.decode_extension, tlv(0x04, CMW)),
+    "DICE claims": (dice.TcbInfo.decode, dice_tests.info()),
+    "DICE layers": (dice.decode_tcb_infos, tlv(0x30, dice_tests.info(), dice_tests.info())),
+    "tagged evidence": (dice.TaggedEvidence.decode, dice_tests.tagged([b"evidence", bytes(40)], 60000)),
     "Rekor entry": (foreign.check, foreign.ANSWER),
     "CCF receipt": (foreign.confirm, foreign.RECEIPT),
+    "Oak endorsement": (Statement.decode, oak.STATEMENT),
     "note": (Note.decode, NOTE),
     "checkpoint": (Checkpoint.decode, HEAD.encode()),
     "proof": (Proof.decode, Proof(3, (bytes(32),), NOTE, b"extra").encode()),
@@ -280,7 +299,16 @@ def test_each_bit_of_a_quote() -> None:
     assert refused_bits(tdx.POLICY.check_xfam, intel.XFAM) == set(range(64)) - allowed
 
 
-@pytest.mark.parametrize("rules", [STRICT_GUEST, STRICT_PLATFORM, STRICT_DOMAIN, STRICT_CONFIGURATION], ids=type)
+def test_each_bit_of_an_enclave() -> None:
+    """CET, KSS and AEX-Notify take nothing away."""
+    assert refused_bits(STRICT_ENCLAVE.check, 0b101) == set(range(64)) - {6, 7, 10}
+    allowed = {place for place in range(2, 64) if sgx.XFRM >> place & 1}
+    assert refused_bits(sgx.POLICY.check_xfrm, sgx.XFRM) == set(range(64)) - allowed
+
+
+@pytest.mark.parametrize(
+    "rules", [STRICT_GUEST, STRICT_PLATFORM, STRICT_DOMAIN, STRICT_ENCLAVE, STRICT_CONFIGURATION], ids=type
+)
 def test_each_rule(rules: Any) -> None:
     """Each bit that a policy can choose about, under each rule, set and clear."""
     base = replace(rules, **dict.fromkeys(rules._places, Rule.EITHER))
@@ -299,6 +327,7 @@ def test_each_rule(rules: Any) -> None:
 FORMATS = {
     "SEV-SNP": lambda: snp.decide(snp.GOOD),
     "TDX": lambda: tdx.decide(tdx.EVIDENCE),
+    "SGX": lambda: sgx.decide(sgx.EVIDENCE),
     "Nitro": nitro.Scene(evidence=nitro.EVIDENCE).appraise,
 }
 

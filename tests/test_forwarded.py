@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from privproc import ratls
-from privproc.attestation import forwarded, snp
+from privproc.attestation import NO_REVOCATIONS, forwarded, nvidia, snp
 from privproc.attestation.binder import Binding
 from privproc.attestation.forwarded import (
     AHEAD,
@@ -33,6 +33,7 @@ from privproc.ratls import Identity, mutual
 from privproc.vectors._straight import lp, sha256, sha384, t, u
 from tests.test_attestation import AT
 from tests.test_mutual import CLIENT, FRONT, FRONT_ID, GROUP, MODEL, MODEL_ID, SERVER, appraise, report
+from tests.world.nvidia import FakeDevice, strict_policy
 from tests.world.removed import removed
 
 OTHER_ID = Identity.generate(at=AT, lifetime=60)
@@ -74,7 +75,7 @@ def front(*devices: tuple[int, bytes], identity: Identity = FRONT_ID, shown: Any
 
 
 def committed(back: BackEnd = BACK, **kwargs: Any) -> CommittedBackEnd:
-    (found,) = read_back_ends(*front(back.device, **kwargs), at=AT)
+    (found,) = read_back_ends(*front(back.device, **kwargs), machine=None, at=AT)
     return found
 
 
@@ -113,7 +114,7 @@ def test_by_hand():
     """docs/protocol.md §15.4 once more: the item of dev, and what the back end's hardware signed."""
     role, since = BACK.role.encode(), u(8, BACK.since)
     shown = BACK.attestation
-    parts = u(2, shown.format) + lp(shown.evidence) + lp(shown.endorsements) + lp(shown.log_proof)
+    parts = u(2, shown.format) + lp(shown.evidence) + u(2, 0) + lp(shown.endorsements) + lp(shown.log_proof)
     encoded = lp(role) + since + BACK.th1 + BACK.exporter + lp(BACK.leaf) + parts
     assert BACK.device == (BACK_END, encoded) == (0x0100, BACK.encode())
     leaves = sha256(MODEL_ID.leaf), sha256(FRONT_ID.leaf)
@@ -139,31 +140,33 @@ def test_by_hand():
     ],
     ids=["left out", "twice", "changed", "another type", "another's"],
 )
+# req: privproc1/15.4 committed-to
 def test_what_the_front_end_did_not_commit_to(shown):
     with pytest.raises(UntrustedError):
-        read_back_ends(*front(BACK.device, shown=shown), at=AT)
+        read_back_ends(*front(BACK.device, shown=shown), machine=None, at=AT)
 
 
 def test_the_commitment_is_what_is_checked():
     with removed(read_back_ends, "front.expect(binding.report_data(devices), at=at)"):
-        read_back_ends(*front(shown=(BACK.device,)), at=AT)
+        read_back_ends(*front(shown=(BACK.device,)), machine=None, at=AT)
 
 
 def test_a_front_end_past_its_time():
     found = front(BACK.device)
     with pytest.raises(ExpiredError):
-        read_back_ends(*found, at=found.evidence.not_after)
+        read_back_ends(*found, machine=None, at=found.evidence.not_after)
 
 
+# req: privproc1/15.4 committed-to
 def test_devices_that_are_none():
     with pytest.raises(UnsupportedError):
-        read_back_ends(*front((1, b"a GPU's evidence")), at=AT)
-    with removed(read_back_ends, "any(kind != BACK_END for kind, _ in devices)", "False"):
-        read_back_ends(*front((1, BACK.encode())), at=AT)
+        read_back_ends(*front((1, b"a GPU's evidence")), machine=None, at=AT)
+    with removed(read_back_ends, "any(kind != BACK_END for kind, _ in devices[own:])", "False"):
+        read_back_ends(*front((1, BACK.encode())), machine=None, at=AT)
 
 
 def test_no_back_ends_at_all():
-    found = read_back_ends(*front(), at=AT)
+    found = read_back_ends(*front(), machine=None, at=AT)
     assert found == ()
     with pytest.raises(PolicyError):
         demand_back_ends([], [MODEL], at=AT)
@@ -190,6 +193,7 @@ def test_a_front_end_cannot_change_what_the_back_end_signed(field):
         found.accept(evidence, role=found.role, maximum_age=3600, at=AT)
 
 
+# req: privproc1/15.4 the-front-ends-leaf
 def test_a_back_end_of_another_front_end():
     """Its evidence names the certificate of the end that it talks to: not the one that this device talks to."""
     found = committed(back_end(OTHER_ID))
@@ -198,6 +202,7 @@ def test_a_back_end_of_another_front_end():
         found.accept(evidence, role=MODEL, maximum_age=3600, at=AT)
 
 
+# req: privproc1/15.4 role-and-age
 def test_another_role_than_asked_for():
     for found, evidence_role, role in ((committed(), MODEL, FRONT), (committed(), FRONT, MODEL)):
         evidence = appraise(found.attestation, found.binding, evidence_role)
@@ -218,6 +223,7 @@ def test_another_role_than_asked_for():
         (AT + AHEAD + 1, AT, False),
     ],
 )
+# req: privproc1/15.4 role-and-age
 def test_how_old_it_may_be(since, at, good):
     back = replace(BACK, since=since)
     if good:
@@ -237,6 +243,7 @@ def test_it_ends():
 
 
 @pytest.mark.parametrize("roles", [[], [MODEL, MODEL], [MODEL, "search"], ["search"]])
+# req: privproc1/15.4 exactly-the-demanded
 def test_exactly_what_is_demanded(roles):
     with pytest.raises(PolicyError):
         demand_back_ends([accepted()], roles, at=AT)
@@ -255,6 +262,100 @@ def test_callers_mistakes():
         found.accept(evidence, role=MODEL, maximum_age=1, at=AT)
 
 
+# -- devices of either machine ----------------------------------------------------------------------------------------
+
+
+def gpu(binding: Binding, serial: str = "0001") -> tuple[tuple[tuple[int, bytes], ...], nvidia.FreshDevices]:
+    """One GPU's evidence for a session, and what was found about it."""
+    device = FakeDevice(AT, serial)
+    shown = ((device.kind, device.evidence(binding.device_nonce(0))),)
+    kwargs: dict[str, Any] = {"policy": strict_policy(device), "roots": device.roots, "revocations": NO_REVOCATIONS}
+    return shown, nvidia.appraise(shown, binding=binding, at=AT, **kwargs)
+
+
+def front_with_gpu(*also: tuple[int, bytes]) -> tuple[Front, nvidia.FreshDevices]:
+    hello, pending = ratls.connect(GROUP)
+    flight, attesting = ratls.accept(FRONT_ID, hello, GROUP)
+    fields: dict[str, Any] = {"role": ASSISTANT, "th1": bytes(48), "announcement": b"keys"}
+    binding = attesting.binding(**fields)
+    shown, machine = gpu(binding)
+    report_data = binding.report_data((*shown, *also))
+    verified = appraise(Attestation(1, report(report_data)), report_data, ASSISTANT)
+    assert pending.finish(flight).binding(**fields).report_data(()) == binding.report_data(())
+    return Front(verified, binding, (*shown, *also)), machine
+
+
+def test_a_front_end_with_a_gpu_of_its_own():
+    found, machine = front_with_gpu(BACK.device)
+    (back_end,) = read_back_ends(*found, machine=machine, at=AT)
+    assert back_end.role == MODEL
+    with pytest.raises(UnsupportedError):
+        read_back_ends(*found, machine=None, at=AT)
+
+
+def test_other_devices_of_the_front_end_than_were_appraised():
+    found, _ = front_with_gpu(BACK.device)
+    for machine in (front_with_gpu()[1], gpu(found.binding, "0002")[1]):
+        with pytest.raises(UntrustedError, match="other devices"):
+            read_back_ends(*found, machine=machine, at=AT)
+        fragment = "machine is not None and machine.report_data != binding.report_data(devices[:own])"
+        with removed(read_back_ends, fragment, "False"):
+            read_back_ends(*found, machine=machine, at=AT)
+
+
+def back_end_with_gpu() -> tuple[BackEnd, nvidia.FreshDevices]:
+    hello, pending = ratls.connect(GROUP)
+    flight, attesting = ratls.accept(MODEL_ID, hello, GROUP)
+    records, introduced = mutual.introduce(pending.finish(flight), FRONT_ID, **CLIENT)
+    responding = mutual.respond(attesting, MODEL_ID, records, **SERVER)
+    device = FakeDevice(AT)
+    responding.show([(device.kind, device.evidence(responding.device_nonce(0)))])
+    records, _ = responding.attest(Attestation(1, report(responding.report_data)))
+    presented = introduced.receive(records)
+    _, machine = gpu(presented.binder)
+    evidence = appraise(presented.attestation, presented.binding, MODEL)
+    return presented.accept(evidence, machine=machine, at=AT).back_end, machine
+
+
+def test_a_back_end_with_a_gpu():
+    back, machine = back_end_with_gpu()
+    found = committed(back)
+    assert BackEnd.decode(back.encode()) == back
+    assert found.binder.report_data(back.attestation.devices) == found.binding == machine.report_data
+    evidence = appraise(found.attestation, found.binding, MODEL)
+    known = found.accept(evidence, machine=machine, role=MODEL, maximum_age=3600, at=AT)
+    assert known.machine == machine
+    assert known.not_after == machine.not_after < evidence.not_after
+
+
+def test_a_gpu_of_a_back_end_that_nobody_appraised():
+    back, _ = back_end_with_gpu()
+    for machine in (None, front_with_gpu()[1]):
+        found = committed(back)
+        evidence = appraise(found.attestation, found.binding, MODEL)
+        with pytest.raises(UntrustedError, match="apprais"):
+            found.accept(evidence, machine=machine, role=MODEL, maximum_age=3600, at=AT)
+        found = committed(back)
+        with removed(CommittedBackEnd.accept, "self.attestation.check_devices(machine, self.binding, at=at)"):
+            found.accept(evidence, machine=machine, role=MODEL, maximum_age=3600, at=AT)
+
+
+def test_a_gpu_that_a_back_end_did_not_show():
+    """Evidence of devices counts where it was committed to, and nowhere else."""
+    found = committed()
+    evidence = appraise(found.attestation, found.binding, MODEL)
+    with pytest.raises(UntrustedError, match="other devices"):
+        found.accept(evidence, machine=gpu(found.binder)[1], role=MODEL, maximum_age=3600, at=AT)
+
+
+def test_a_gpu_of_a_back_end_past_its_time():
+    back, machine = back_end_with_gpu()
+    found = committed(back)
+    evidence = appraise(found.attestation, found.binding, MODEL)
+    with pytest.raises(ExpiredError, match="devices"):
+        found.accept(evidence, machine=machine, role=MODEL, maximum_age=3600, at=machine.not_after)
+
+
 # -- form -------------------------------------------------------------------------------------------------------------
 
 
@@ -271,7 +372,7 @@ def test_callers_mistakes():
 )
 def test_malformed(data):
     with pytest.raises(DecodeError):
-        read_back_ends(*front((BACK_END, data)), at=AT)
+        read_back_ends(*front((BACK_END, data)), machine=None, at=AT)
 
 
 def test_the_exporter_value_does_not_show():

@@ -137,9 +137,15 @@ class TestList:
         assert KeyConfigs.decode(value.encode()) == value
         assert {*value.configs, *value.skipped} == {*value.entries}
 
-    # req: rfc9458/3.2 list-is-length-prefixed
     def test_codec(self):
         check_codec(KeyConfigs.decode, KeyConfigs((config(),)).encode(), reencode=KeyConfigs.encode)
+
+    # req: rfc9458/3.2 list-is-length-prefixed
+    def test_layout(self):
+        first, second = config(1).encode(), config(2, suites=[AES, CHACHA]).encode()
+        assert (len(first), len(second)) == (41, 45)
+        listed = KeyConfigs((config(1), config(2, suites=[AES, CHACHA])))
+        assert listed.encode() == b"\0\x29" + first + b"\0\x2d" + second
 
     @given(some_list, st.data())
     def test_cuts(self, value, data):
@@ -222,6 +228,7 @@ class TestList:
 
 
 class TestSelect:
+    # req: rfc9458/3 client-chooses
     def test_client_order_before_list_order(self):
         configs = KeyConfigs((config(1, suites=[AES, CHACHA]), config(2, suites=[CHACHA])))
         chosen = select(configs, [X_CHACHA, X_AES])

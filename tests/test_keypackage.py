@@ -124,6 +124,7 @@ def test_every_flipped_bit_is_refused(place: int, bit: int) -> None:
     ],
     ids=str,
 )
+# req: privproc1/7.2 payload-form
 def test_fields_of_a_package_are_checked(change) -> None:
     fields = dict(cose.decode(package().encode(), "test")) | change
     error = UnsupportedError if 1 in change else DecodeError
@@ -152,6 +153,8 @@ def test_verified() -> None:
         VerifiedPackage(package(), verified.digest, data)
 
 
+# req: privproc1/1 windows-are-half-open
+# req: privproc1/7.2 one-epoch-ahead
 def test_a_package_counts_from_one_epoch_ahead_to_its_end() -> None:
     check(sealed(), at=GRID.start(4))
     check(sealed(), at=GRID.start(6) - 1)
@@ -184,6 +187,7 @@ def test_the_header_is_exactly_this() -> None:
             check(cose.sign1(payload, headers, SIGNER._key).encode())
 
 
+# req: privproc1/7.2 purpose
 def test_what_is_expected_is_needed() -> None:
     with pytest.raises(UsageError):
         check(sealed(), purpose="")
@@ -214,6 +218,7 @@ def test_content_opens_inside_its_window_only() -> None:
     assert agreed.content.get(at=GRID.start(5)) == b"content"
 
 
+# req: privproc1/7.3 each-source-once
 def test_threshold_and_names() -> None:
     data = sealed()
     assert settle(data, threshold=1)
@@ -256,6 +261,7 @@ def test_the_most_telling_error_when_no_copy_verifies() -> None:
         assert caught.type is error
 
 
+# req: privproc1/7.3 continues-what-was-seen
 def test_memory() -> None:
     five = sealed()
     seen = settle(five, five).seen
@@ -287,6 +293,7 @@ def test_memory() -> None:
     assert settle(first, first, seen=remembered, at=later).seen == remembered
 
 
+# req: privproc1/7.3 newest-that-enough-show
 def test_one_source_ahead_doesnt_stop_the_others() -> None:
     five = sealed()
     six = sealed(6, previous=check(five).digest)
@@ -316,6 +323,7 @@ def test_a_source_ahead_is_no_way_around_the_other_rules() -> None:
 
 
 @given(st.lists(st.sampled_from([4, 5, 6]), max_size=8), st.integers(1, 4))
+# req: privproc1/7.3 newest-that-enough-show
 def test_the_newest_that_enough_show(epochs, threshold) -> None:
     good = [epoch for epoch in (5, 6) if epochs.count(epoch) >= threshold]
     copies = [PUBLISHED[epoch] for epoch in epochs]
@@ -372,6 +380,7 @@ def test_signers_are_announced_by_a_package() -> None:
     assert signers_from(signer_list(again, held=TAKEOVER), TAKEOVER, at=AT) == again
 
 
+# req: privproc1/7.8 announced-two-epochs-ahead
 def test_a_list_changes_nothing_before_the_second_epoch_after_its_own() -> None:
     for first in (6, 5, 4):
         sooner = Signers((Term(SIGNER.public, 0, first - 1), Term(OTHER.public, first, LAST_EPOCH)))
@@ -385,6 +394,7 @@ def test_a_list_changes_nothing_before_the_second_epoch_after_its_own() -> None:
         signers_from(signer_list(ONLY, 6, TAKEOVER), TAKEOVER, at=GRID.start(6))
 
 
+# req: privproc1/7.8 announced-two-epochs-ahead
 def test_a_list_counts_in_its_epoch_only_and_for_its_purpose() -> None:
     agreed = signer_list(TAKEOVER)
     for at in (GRID.start(5) - 1, GRID.start(6)):
@@ -442,6 +452,7 @@ def test_signers_contract(data: bytes, place: int, byte: int) -> None:
     ],
     ids=lambda value: str(value)[:50],
 )
+# req: privproc1/7.8 one-signer-an-epoch
 def test_lists_that_are_refused(value) -> None:
     with pytest.raises(DecodeError):
         Signers.decode(cose.encode(value))

@@ -241,6 +241,7 @@ def test_verifier_keys() -> None:
         NoteKey("\ud800", 1, bytes(32))
 
 
+# req: privproc1/7.5 other-lines-are-skipped
 def test_lines_of_others_are_skipped(world: Ledger) -> None:
     note = Note.decode(world.checkpoint(T))
     same_name = Party("log.example/privproc", COSIGNATURE)
@@ -251,6 +252,7 @@ def test_lines_of_others_are_skipped(world: Ledger) -> None:
     Note(note.text, (stranger, *note.signatures)).verify(world.log.key)
 
 
+# req: privproc1/7.5 false-lines-are-errors
 def test_a_false_line_of_a_known_key_spoils_the_note(world: Ledger) -> None:
     note = Note.decode(world.checkpoint(T))
     for key, verifying in ((world.log.key, Note.verify), (world.witnesses[0].key, Note.cosigned)):
@@ -336,12 +338,14 @@ def test_checkpoints_are_checked_when_made() -> None:
     st.integers(0, (1 << 64) - 1),
     st.integers(0, (1 << 32) - 1),
 )
+# req: privproc1/7.4 entry-form
 def test_entry_codec(name: str, size: int, not_after: int, version: int) -> None:
     value = Entry(name, name[::-1], bytes(size), not_after, version)
     check_codec(Entry.decode, value.encode(), reencode=Entry.encode)
     assert Entry.decode(value.encode()) == value
 
 
+# req: privproc1/7.4 entry-form
 def test_entries_are_checked() -> None:
     good = ENTRY.encode()
     for wrong in (
@@ -397,11 +401,13 @@ def test_proof_codec(index: int, hashes: list[bytes], extra: bytes, checkpoint: 
     ],
     ids=range(11),
 )
+# req: privproc1/7.6 proof-form
 def test_malformed_proofs(head: str) -> None:
     with pytest.raises(DecodeError):
         Proof.decode(f"{head}\n\ncheckpoint".encode())
 
 
+# req: privproc1/7.6 proof-form
 def test_proofs_are_bounded() -> None:
     with pytest.raises(DecodeError, match="more than"):
         Proof.decode(Proof(0, (), bytes(MAX_NOTE + 20000)).encode())
@@ -462,12 +468,14 @@ def test_logged(world: Ledger) -> None:
 )
 # req: privproc1/4.8 logged-measurement
 # req: privproc1/7.7 no-rollback
+# req: privproc1/7.7 minimum-version
 def test_what_is_expected_holds(world: Ledger, expected, error) -> None:
     with pytest.raises(error) as caught:
         check(world, **expected)
     assert caught.type is error
 
 
+# req: privproc1/7.7 the-log-signs
 def test_the_origin_is_the_logs_name(world: Ledger) -> None:
     head = world.head()
     text = Checkpoint("other.example", head.size, head.root).encode()
@@ -477,6 +485,7 @@ def test_the_origin_is_the_logs_name(world: Ledger) -> None:
         check(world, Proof(proof.index, proof.hashes, note.encode(), proof.extra).encode())
 
 
+# req: privproc1/7.7 the-log-signs
 def test_the_log_itself_signs(world: Ledger) -> None:
     proof = Proof.decode(world.prove(3, T))
     note = Note.decode(proof.checkpoint)
@@ -488,6 +497,7 @@ def test_the_log_itself_signs(world: Ledger) -> None:
             check(world, Proof(3, proof.hashes, Note(note.text, signatures).encode(), proof.extra).encode())
 
 
+# req: privproc1/7.7 inclusion
 def test_the_entry_is_included(world: Ledger) -> None:
     proof = Proof.decode(world.prove(3, T))
     forged = Entry("example", "orchestrator", bytes(48), T + 21 * DAY, 3).encode()
@@ -495,16 +505,19 @@ def test_the_entry_is_included(world: Ledger) -> None:
         check(world, Proof(3, proof.hashes, proof.checkpoint, forged).encode())
 
 
+# req: privproc1/7.7 soonest-end
 def test_the_entrys_own_end_counts(world: Ledger) -> None:
     assert check(world, log=world.policy(max_age=30 * DAY)).not_after == T + 21 * DAY
     with pytest.raises(ExpiredError):
         check(world, log=world.policy(max_age=30 * DAY), at=T + 21 * DAY)
 
 
+# req: privproc1/7.7 a-witness-counts-once
 def test_small_skew_is_allowed(world: Ledger) -> None:
     assert check(world, at=T - SKEW).not_after == T + DAY
 
 
+# req: privproc1/7.7 soonest-end
 def test_every_threshold_and_its_age(world: Ledger) -> None:
     text = world.head().encode()
     times = (T - 500, T - 100, T + 20)
@@ -517,6 +530,7 @@ def test_every_threshold_and_its_age(world: Ledger) -> None:
 
 
 # req: privproc1/7.5 witness-quorum
+# req: privproc1/7.7 a-witness-counts-once
 def test_a_witness_counts_once_and_by_its_newest_time(world: Ledger) -> None:
     text = world.head().encode()
     first = world.witnesses[0]

@@ -195,6 +195,7 @@ def test_a_log_without_ml_dsa_line(hybrid: Ledger) -> None:
         verify_checkpoint(note.encode(), log=hybrid.policy(), at=T)
 
 
+# req: privproc1/7.5 time-zero-is-none
 def test_a_time_of_zero_is_no_age(hybrid: Ledger) -> None:
     text = hybrid.head().encode()
     first, second = hybrid.witnesses

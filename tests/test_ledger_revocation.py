@@ -58,6 +58,7 @@ def test_a_list() -> None:
         VerifiedRevocations()
 
 
+# req: privproc1/7.9 soonest-end
 def test_its_end_is_the_soonest() -> None:
     assert check(max_age=9 * DAY).not_after == T + DAY
     assert check(max_age=600).not_after == T + 600
@@ -77,6 +78,7 @@ def test_a_list_of_tomorrow() -> None:
         check(Revocations(7, T + SKEW + 1, T + DAY, frozenset()))
 
 
+# req: privproc1/7.9 logged-list
 def test_the_log_has_exactly_this_list() -> None:
     left_out = Revocations(7, T, T + DAY, LIST.revoked - {BAD_CHIP})
     with pytest.raises(UntrustedError):
@@ -88,6 +90,7 @@ def test_the_log_has_exactly_this_list() -> None:
         verify(garbage, logged=logged(garbage), max_age=DAY, at=T)
 
 
+# req: privproc1/7.9 logged-list
 def test_what_is_expected_is_needed() -> None:
     proof = logged()
     for changes in (
@@ -101,6 +104,7 @@ def test_what_is_expected_is_needed() -> None:
             verify(LIST.encode(), **{"logged": proof, "max_age": DAY, "at": T} | changes)
 
 
+# req: privproc1/7.9 list-form
 def test_lists_are_checked() -> None:
     for wrong in (
         (-1, T, T + 1, frozenset()),

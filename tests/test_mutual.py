@@ -106,6 +106,7 @@ def test_what_the_host_staples_arrives():
     assert (server.attestation.endorsements, server.attestation.log_proof) == (b"chain", b"proof")
 
 
+# req: privproc1/15.1 nothing-before-acceptance
 def test_nothing_can_send_before_the_other_end_is_appraised():
     introduced, responding = responded()
     records, awaiting = responding.attest(Attestation(1, report(responding.report_data)))
@@ -150,7 +151,7 @@ def against_server(client: by_hand.Client) -> tuple[mutual.Awaiting, bytes]:
     records, awaiting = responding.attest(Attestation(1, evidence))
     parts, expected = client.receive(records)
     assert parts[1] == evidence
-    assert expected == responding.report_data
+    assert expected == evidence[0x50:0x90]
     return awaiting, evidence
 
 
@@ -162,7 +163,7 @@ def test_a_server_by_hand():
     records, channel = proving.attest(Attestation(1, evidence))
     parts, expected = server.receive(records, presented.attestation.evidence)
     assert parts[1] == evidence
-    assert expected == proving.report_data
+    assert expected == evidence[0x50:0x90]
     channel.send(b"question")
     assert server.read(channel.data_to_send()) == b"question"
 
@@ -224,6 +225,7 @@ def appraise_whatever(presented: Any, role: str) -> snp.VerifiedEvidence:
 
 @pytest.mark.parametrize("field", LIES)
 @pytest.mark.parametrize(("end", "direction"), [(to_client, b"c2s"), (to_server, b"s2c")])
+# req: privproc1/15.3 each-field-counts
 def test_each_field_of_the_binder_is_checked(end, direction, field):
     """Reflection (dir), another session (ekm, th1), another leaf (leaf), a relay (peer), role, repetition, keys."""
     end({})
@@ -331,6 +333,7 @@ def test_reflected_authenticator():
         awaiting.receive(client.prove(own))
 
 
+# req: privproc1/15.2 not-ones-own
 def test_own_certificate_at_the_client():
     hello, pending = ratls.connect(GROUP)
     server = by_hand.Server(FRONT_ID._credential.key, FRONT_ID.leaf, MODEL, FRONT, report)
@@ -339,6 +342,7 @@ def test_own_certificate_at_the_client():
         mutual.introduce(pending.finish(flight), FRONT_ID, **CLIENT)
 
 
+# req: privproc1/15.2 not-ones-own
 def test_own_certificate_at_the_server():
     client = by_hand.Client(MODEL_ID._credential.key, MODEL_ID.leaf, FRONT, MODEL, report)
     flight, attesting = ratls.accept(MODEL_ID, client.hello(), GROUP)
@@ -362,6 +366,7 @@ def another_leaf(server: by_hand.Server) -> bytes:
     return keys.authenticator(server.asked, ea.certificate(certificate, entry), ea.ED25519, key)
 
 
+# req: privproc1/15.2 the-expected-leaf
 def test_authenticator_of_another_certificate():
     server = hand_server()
     introduced = against_client(server)
@@ -376,6 +381,7 @@ def test_authenticator_of_another_certificate_without_the_check():
         introduced.receive(server.present(another_leaf(server)))
 
 
+# req: privproc1/15.2 the-expected-leaf
 def test_a_second_certificate():
     """Extra entries: exactly the leaf that the evidence names, and no chain."""
     server = hand_server()
@@ -385,6 +391,7 @@ def test_a_second_certificate():
         introduced.receive(server.present(extra))
 
 
+# req: privproc1/15.2 evidence-or-nothing
 def test_no_evidence():
     server = hand_server()
     introduced = against_client(server)
@@ -394,6 +401,7 @@ def test_no_evidence():
         introduced.receive(server.present(bare))
 
 
+# req: privproc1/15.2 evidence-or-nothing
 def test_empty_authenticator_from_the_server():
     server = hand_server()
     introduced = against_client(server)
@@ -410,6 +418,7 @@ def test_empty_authenticator_from_the_client():
         awaiting.receive(client.prove(empty))
 
 
+# req: privproc1/15.3 the-role-it-talks-to
 def test_wrong_role_label():
     """The other end's exporter labels."""
     client = hand_client()
@@ -483,6 +492,7 @@ def test_malformed_wrappers(shown):
 
 
 @pytest.mark.parametrize("change", [lambda m: m + b"\0", lambda m: m[:-1], lambda m: m + lp(b""), lambda _: b""])
+# req: privproc1/15.1 whole-flights
 def test_flights_are_whole(change):
     """Trailing bytes, a cut message, a second one, none."""
     server = hand_server()
@@ -521,6 +531,7 @@ def test_a_record_that_was_changed():
         awaiting.receive(bytes(last))
 
 
+# req: privproc1/15.1 whole-flights
 def test_flights_are_bounded():
     introduced, responding = responded()
     with pytest.raises(LimitError):
@@ -534,6 +545,7 @@ def test_flights_are_bounded():
 # -- what callers may do wrong, and time ------------------------------------------------------------------------------
 
 
+# req: privproc1/15.1 nothing-before-acceptance
 def test_only_appraised_evidence_counts():
     server, _ = presented()
     with pytest.raises(UsageError, match="appraised"):
@@ -541,6 +553,7 @@ def test_only_appraised_evidence_counts():
     server.accept(appraise(server.attestation, server.binding, MODEL), at=AT)
 
 
+# req: privproc1/15.3 the-role-it-talks-to
 def test_evidence_of_another_role():
     server, _ = presented()
     with pytest.raises(UntrustedError, match="another role"):
@@ -618,6 +631,7 @@ def test_release_and_introduce_exclude_each_other():
         established.export(b"label", b"", 32)
 
 
+# req: privproc1/4.2 no-client-certificate
 def test_no_client_certificate_in_the_handshake():
     """Neither end's handshake asks for one, or shows one."""
     _, _, attesting = begun()

@@ -175,6 +175,7 @@ def test_refused(check: str, scene: Scene, error: type[Exception], reason: str) 
 
 
 @pytest.mark.parametrize(("check", "scene", "error", "reason"), CASES)
+# req: privproc1/4.11 each-check-of-a-device
 def test_only_that_check_refuses(
     check: str, scene: Scene, error: type[Exception], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +235,7 @@ def test_report_data_is_of_this_evidence_alone() -> None:
         ((GPU,), strict_policy(GPU, SWITCH)),
     ],
 )
+# req: privproc1/4.11 as-many-as-there-must-be
 def test_count(devices: tuple[FakeDevice, ...], policy: Policy) -> None:
     """A device that is missing is one that nobody has looked at."""
     with pytest.raises(PolicyError, match="instead of") as raised:
@@ -243,6 +245,7 @@ def test_count(devices: tuple[FakeDevice, ...], policy: Policy) -> None:
         Scene(devices, replace(POLICY_OF_MANY, gpus=policy.gpus)).appraise()
 
 
+# req: privproc1/4.11 each-device-once
 def test_one_device_twice() -> None:
     """trustee#1551: one good GPU must not answer for eight, under whatever nonces."""
     scene = Scene((GPU, GPU))
@@ -458,6 +461,7 @@ CHAINS: dict[str, tuple[tuple[bytes, ...], type[Exception], str, Any, str]] = {
 
 
 @pytest.mark.parametrize("case", CHAINS)
+# req: privproc1/4.11 chain-to-the-pinned-root
 def test_chain(case: str) -> None:
     certificates, error, reason, function, fragment = CHAINS[case]
     with pytest.raises(error, match=reason) as raised:
@@ -527,6 +531,7 @@ def test_firmware_extension(stated: bytes | None, error: type[Exception] | None,
 REPORT = GPU.report(NONCE)
 
 
+# req: privproc1/4.11 report-layout
 def test_report() -> None:
     found = Report.decode(REPORT)
     assert (found.nonce, dict(found.measurements), dict(found.opaque)) == (NONCE, GPU.measurements, GPU.opaque)
@@ -629,6 +634,7 @@ def test_evidence_has_bounds(change: dict[str, Any]) -> None:
         replace(Evidence.decode(EVIDENCE), **change).encode()
 
 
+# req: privproc1/4.11 canonical-device-policy
 def test_policy_codec() -> None:
     for policy in (POLICY, POLICY_OF_MANY, strict_policy(GPU, devices=Devices((OTHER.identity, GPU.identity)))):
         assert Policy.decode(policy.encode()) == policy

@@ -45,6 +45,7 @@ from privproc.ohttp import (
     RequestHeader,
     WindowFullError,
     begin,
+    begin_chunked,
     check_date,
     decode_date,
     encode_date,
@@ -154,6 +155,7 @@ class TestExchange:
         with pytest.raises(UsageError):
             responder.export(b"message/bhttp response", 16)
 
+    # req: rfc9458/6.1 fresh-context
     # req: rfc9458/4.4 response-nonce-is-random
     def test_every_exchange_is_fresh(self):
         assert len({outgoing().enc for _ in range(4)}) == 4
@@ -161,12 +163,19 @@ class TestExchange:
         _, again = gateway().open(wire, at=AT)
         assert responder.seal(b"same")[:16] != again.seal(b"same")[:16]
 
-    # req: rfc9458/6.1 authentic-configuration
     def test_trust_ends(self):
         selection = trust.pin(chosen(), b"list", not_before=FROM, not_after=TO)
         for at in (FROM - 1, TO):
             with pytest.raises(ExpiredError):
                 begin(selection, at=at)
+
+    # req: rfc9458/6.1 authentic-configuration
+    def test_only_a_trusted_selection_will_do(self):
+        for start in (begin, begin_chunked):
+            with pytest.raises(AttributeError):
+                start(chosen(), at=AT)
+            with pytest.raises(UsageError):
+                start(trust.Trusted(chosen(), bytes(32), FROM, TO), at=AT)
 
     def test_low_order_public_key(self):
         config = KeyConfig(7, PublicKey.decode(Kem.X25519_SHA256, bytes(32)), ((1, 1),))
@@ -187,7 +196,6 @@ class TestExchange:
 
 
 class TestSteps:
-    # req: rfc9458/6.1 fresh-context
     def test_outgoing_is_left_once(self):
         out = outgoing()
         out.seal(b"")
@@ -211,6 +219,20 @@ class TestSteps:
             pending.finish(bad)
         with pytest.raises(SpentError):
             pending.finish(responder.seal(b"answer"))
+
+    @pytest.mark.parametrize("good", [True, False])
+    # req: privproc1/11 response-secrets-go
+    def test_the_responses_secret_is_wiped(self, good):
+        _, pending, responder = exchange()
+        secret = pending._state[0].secret
+        reply = responder.seal(b"answer")
+        if good:
+            pending.finish(reply)
+        else:
+            with pytest.raises(OpenError):
+                pending.finish(reply + b"x")
+        with pytest.raises(SpentError):
+            secret.expose()
 
     def test_responder_is_left_once(self):
         *_, responder = exchange()
@@ -284,6 +306,19 @@ class TestGatewayRefuses:
         with pytest.raises(OpenError):
             few.open(self.header() + body, at=AT)
 
+    # req: rfc9458/7 no-trial-decryption
+    def test_only_the_named_key_is_tried(self):
+        """A request for the right key under another's identifier: whoever tries all keys opens it."""
+        held, named = gateway_key(), gateway_key(key_id=8)
+        both = KeyRing([held, GatewayKey(8, PrivateKey.generate(ONE.kem), (ONE,), FROM, TO)])
+        selection = trust.pin(select(KeyConfigs((named.config,)), [ONE]), b"list", not_before=FROM, not_after=TO)
+        wire, _ = begin(selection, at=AT).seal(b"question")
+        assert Gateway(KeyRing([named]), max_request=1000).open(wire, at=AT)[0] == b"question"
+        with pytest.raises(OpenError):
+            Gateway(both, max_request=1000).open(wire, at=AT)
+        with pytest.raises(UnsupportedError):
+            gateway().open(wire, at=AT)
+
     def test_outside_of_the_keys_time(self):
         wire, *_ = exchange()
         for at in (FROM - 1, TO):
@@ -341,7 +376,6 @@ class TestKeyOnDemand:
         with pytest.raises(SpentError):
             received.open(gateway_key(), at=AT)
 
-    # req: rfc9458/4.1 header-in-the-clear
     def test_header(self):
         check_codec(RequestHeader.decode, bytes(range(7)), reencode=RequestHeader.encode)
         for numbers in ((256, 1, 1, 1), (-1, 1, 1, 1), (1, 1 << 16, 1, 1), (1, 1, 1, 1 << 16)):
@@ -468,6 +502,7 @@ class TestAgainstPyhpke:
         assert oracle.open_request(private(suite.kem).encode().expose(), wire) == b"question"
         assert pending.finish(oracle.response(b"answer")) == b"answer"
 
+    # req: rfc9458/4.4 response-secret-size
     def test_their_client_our_gateway(self, suite):
         oracle = Oracle(suite, 7)
         wire = oracle.request(private(suite.kem).public_key.encode(), b"question")
@@ -477,6 +512,9 @@ class TestAgainstPyhpke:
         assert oracle.open_response(responder.seal(b"answer")) == b"answer"
 
     # req: rfc9458/4.3 info-binds-configuration
+    # req: rfc9458/4.3 request-is-sealed-once
+    # req: rfc9458/4.2 response-layout
+    # req: rfc9458/4.1 header-in-the-clear
     def test_same_bytes(self, suite):
         """Client and gateway with the same randomness."""
         ephemeral = PrivateKey.decode(suite.kem, Secret(bytes(range(3, 35))))
@@ -491,7 +529,6 @@ class TestAgainstPyhpke:
 
 
 @pytest.mark.parametrize("suite", [suite for suite in SUITES if suite.kem in SINGLE_SHOT], ids=suite_id)
-# req: rfc9458/4.4 response-secret-size
 def test_requests_against_cryptography(suite):
     """The crypto library's own single-shot HPKE: the only second implementation with X-Wing at hand."""
     theirs = single_shot.Suite(
@@ -807,6 +844,7 @@ class TestProblems:
             (errors.SignatureError(""), (400, BLANK), (400, BLANK)),
         ],
     )
+    # req: rfc9458/5.3 outdated-key-problem
     def test_table(self, error, before, after):
         for place, expected in ((Place.BEFORE_DECAPSULATION, before), (Place.AFTER_DECAPSULATION, after)):
             problem = problem_for(error, place)

@@ -11,7 +11,7 @@ import tracemalloc
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -150,7 +150,6 @@ class TestAgainstPyhpke:
         reply = oracle.response([b"answer", b""], os.urandom(max(oracle.sizes)))
         assert receiver.receive_data(reply) + receiver.receive_end() == [MessageData(b"answer"), MessageEnd()]
 
-    # req: chunked08/6.2 counter-in-the-nonce
     def test_their_client_our_gateway(self, suite):
         oracle = Oracle(suite, 7)
         wire = oracle.request(private(suite.kem).public_key.encode(), PIECES)
@@ -160,7 +159,13 @@ class TestAgainstPyhpke:
         sender = opened.responder.stream()
         assert oracle.open_response(sender.send(b"answer") + sender.finish()) == [b"answer", b""]
 
+    # req: chunked08/4 same-header
+    # req: chunked08/4 final-chunk-to-the-end
+    # req: chunked08/5 nonce-first
     # req: chunked08/6.1 request-label
+    # req: chunked08/6.1 final-in-the-aad
+    # req: chunked08/6.2 response-label
+    # req: chunked08/6.2 counter-in-the-nonce
     def test_same_bytes(self, suite):
         ephemeral = PrivateKey.decode(suite.kem, Secret(bytes(range(3, 35))))
         sender, receiver = _derand_begin_chunked(chosen(suite), ephemeral).stream()
@@ -265,7 +270,10 @@ class TestExchange:
 
 class TestSender:
     @given(st.integers(0, 3 * MAX_CHUNK + 5), st.integers(0, 2 * MAX_CHUNK + 5))
+    @example(3 * MAX_CHUNK + 1, 0)
+    @example(MAX_CHUNK + 1, 2 * MAX_CHUNK + 1)
     @settings(max_examples=20)
+    # req: chunked08/3 no-larger-chunks
     def test_pieces_of_any_size(self, first, second):
         sender, receiver = exchange()
         wire = sender.send(bytes(first)) + sender.finish(bytes(second))
@@ -407,7 +415,6 @@ class TestReceiversRefuse:
             self.fed(wire + b"\0", step)
 
     @given(st.integers(0, 7 + 32 + 21 + 22 - 1), st.integers(1, 255))
-    # req: chunked08/6.1 final-in-the-aad
     def test_every_changed_byte_of_a_request(self, index, change):
         wire = bytearray(self.request())
         wire[index] ^= change
@@ -525,6 +532,15 @@ class TestReceiversRefuse:
         assert (receiver._open, receiver._pieces) == ([], [])
 
     # req: chunked08/3 chunks-of-16384-bytes
+    def test_the_largest_chunk_that_everybody_takes(self):
+        oracle = Oracle(ONE, 7)
+        pieces = [bytes(16384), bytes(16384)]
+        receiver = RequestReceiver()
+        _, *events = accepted(receiver, oracle.request(private(ONE.kem).public_key.encode(), pieces))
+        assert events == [*map(MessageData, pieces), MessageEnd()]
+        _, client = begun().stream(max_chunk=16384)
+        assert client.receive_data(bytes(16) + encode_varint(16384 + 16)) == []
+
     def test_large_chunks(self):
         def refused(framed, **kind):
             _, receiver = begun().stream(**kind)
@@ -552,6 +568,25 @@ class TestReceiversRefuse:
         with pytest.raises(UsageError):
             RequestReceiver(max_chunk=MAX_CHUNK - 1)
 
+    # req: chunked08/6 lengths-in-any-width
+    def test_lengths_in_any_width(self):
+        """Nothing authenticates how a length is written; the final chunk's indicator is one, too."""
+        sender, _ = begun().stream()
+        head, first, last = sender.send(b""), sender.send(b"some of"), sender.finish(b" it")
+        assert (first[:1], last[:1]) == (b"\x17", b"\0")
+        for length, end in ((b"\x17", b"\0"), (b"\x40\x17", b"\x40\0"), (b"\x80\0\0\x17", b"\xc0" + bytes(7))):
+            wire = head + length + first[1:] + end + last[1:]
+            assert message(accepted(RequestReceiver(), wire)[1:]) == b"some of it"
+
+    # req: chunked08/6.1 chunks-in-order
+    def test_chunks_in_another_order(self):
+        for pieces in ((b"one", b"two", b"end"), (b"one", b"one", b"end")):
+            sender, _ = begun().stream()
+            head, first, second, last = (sender.send(b""), *map(sender.send, pieces[:2]), sender.finish(pieces[2]))
+            for wire in (head + second + first + last, head + first + first + last, head + second + last, head + last):
+                with pytest.raises(OpenError):
+                    accepted(RequestReceiver(), wire)
+
     def test_larger_chunks_by_arrangement(self):
         oracle = Oracle(ONE, 7)
         wire = oracle.request(private(ONE.kem).public_key.encode(), [bytes(70000), bytes(70000)])
@@ -561,6 +596,12 @@ class TestReceiversRefuse:
         with pytest.raises(LimitError):
             accepted(RequestReceiver(), wire)
 
+    # req: chunked08/7.3 limits-keep-a-margin
+    def test_the_bytes_under_one_key(self):
+        """2^38 at most: with as many messages of other keys, AES-GCM stays far from its limits (§7.3)."""
+        assert chunks.MAX_CHUNKS * MAX_CHUNK == 1 << 38
+
+    # req: chunked08/6.2 chunks-are-counted
     def test_the_number_of_chunks(self, monkeypatch):
         sender, receiver = exchange()
         wire = sender.send(b"a") + sender.send(b"b") + sender.send(b"c") + sender.finish()

@@ -87,6 +87,8 @@ def sent(request=REQUEST, at=AT):
 
 
 class TestSingleShot:
+    # req: rfc9458/5 answers-are-encapsulated
+    # req: rfc9458/6 https-only
     def test_there_and_back(self):
         posted, attempt = sent()
         assert posted == Request("POST", "https", "relay.example", "/ohttp", SINGLE, posted.content)
@@ -104,6 +106,19 @@ class TestSingleShot:
         response = relay.response(incoming.respond(ANSWER), mode)
         assert response == Response(200, ((b"content-type", b"message/ohttp-res"),), response.content)
         assert attempt.finish(response) == ANSWER
+
+    # req: rfc9458/5 carrying-fields-only
+    # req: rfc9458/6.1 nothing-identifies-the-client
+    def test_fields_stay_inside(self):
+        """Of the request towards the relay, and of the response towards the gateway's client."""
+        fields = ((b"cookie", b"id=1"), (b"user-agent", b"me"), (b"connection", b"close"), (b"via", b"1.1 me"))
+        posted, attempt = sent(replace(REQUEST, fields=(*REQUEST.fields, *fields)))
+        assert replace(posted, content=b"") == Request("POST", "https", "relay.example", "/ohttp", SINGLE)
+        incoming = open_request(posted, gateway(), at=AT)
+        assert incoming.read(RULES, at=AT)[0].fields[-4:] == fields
+        response = incoming.respond(Response(404, fields, b"answer", (), (Informational(103, fields),)))
+        assert replace(response, content=b"") == Response(200, SINGLE_ANSWER)
+        assert attempt.finish(response).fields == fields
 
     def test_media_types_are_compared_as_media_types(self):
         """Not byte by byte, as privacy-gateway-server-go does."""
@@ -147,6 +162,7 @@ class TestSingleShot:
             ({"content": b"\x08\0\x20\0\1\0\1" + bytes(60)}, UnsupportedError, 422),
         ],
     )
+    # req: rfc9458/6.5.2 refusals-are-not-stored
     def test_refusals_in_the_clear(self, change, error, status):
         posted, attempt = sent()
         with pytest.raises(error) as caught:
@@ -228,6 +244,7 @@ class TestDateRetry:
         return attempt.finish(incoming.respond(replace(answer, **change))), posted
 
     # req: rfc9458/6.5.2 date-retry-once
+    # req: rfc9458/6.5.2 date-retry-is-fresh
     def test_once_with_the_gateways_date(self):
         retry, first = self.refused()
         assert isinstance(retry, DateRetry)
@@ -245,7 +262,6 @@ class TestDateRetry:
         with pytest.raises(SpentError):
             last.finish(incoming)
 
-    # req: rfc9458/6.5.2 date-retry-is-fresh
     def test_a_request_without_a_date_gets_one(self):
         posted, attempt = sent(replace(REQUEST, fields=()))
         incoming = open_request(posted, gateway(), at=AT)
@@ -256,6 +272,7 @@ class TestDateRetry:
         request, _ = open_request(posted, gateway(), at=AT).read(RULES, at=AT)
         assert request.fields == ((b"date", encode_date(AT)),)
 
+    # req: rfc9458/6.5.2 age-is-added
     def test_the_age_is_added(self):
         retry, _ = self.refused(
             fields=((*PROBLEM[0],), (b"date", encode_date(AT + 200)), (b"age", b"100")),
@@ -270,6 +287,15 @@ class TestDateRetry:
             retry.encapsulate(at=TO)
 
     # req: rfc9458/6.5.2 date-serves-nothing-else
+    def test_the_date_is_in_this_retry_alone(self):
+        retry, _ = self.refused()
+        posted, _ = sent()
+        assert open_request(posted, gateway(), at=AT).read(RULES, at=AT)[0] == REQUEST
+        assert [name for name in dir(retry) if not name.startswith("_")] == ["encapsulate"]
+        answer, _ = sent(replace(REQUEST, fields=()))
+        with pytest.raises(ExpiredError):
+            open_request(answer, gateway(), at=AT).read(RULES, at=AT)
+
     def test_nothing_shown(self):
         retry, _ = self.refused()
         assert repr(retry) == "<DateRetry ready>"
@@ -345,6 +371,7 @@ class TestRules:
             ("", ""),
         ],
     )
+    # req: rfc9458/6.3 plain-http-is-listed-by-itself
     def test_not_listed(self, scheme, authority):
         with pytest.raises(PolicyError):
             Targets([ORIGIN]).check(replace(REQUEST, scheme=scheme, authority=authority))
@@ -376,7 +403,11 @@ class TestRules:
 class TestRelay:
     RELAY = Relay(GATEWAY, max_request=100, max_response=100)
 
-    # req: rfc9458/5 carrying-fields-only
+    # req: rfc9458/5 content-is-copied
+    # req: rfc9458/6.2 forwarding-rules
+    # req: rfc9458/6.2 unknown-fields-are-dropped
+    # req: rfc9458/6.2 relay-adds-nothing
+    # req: rfc9458/8.2 one-gateway
     def test_nothing_else_is_passed_on(self):
         own = (
             (b"cookie", b"id=1"),
@@ -398,7 +429,6 @@ class TestRelay:
         assert forwarded == Request("POST", "https", "gateway.example", "/in", SINGLE, b"sealed")
         assert mode is Mode.SINGLE
 
-    # req: rfc9458/6.2 relay-adds-nothing
     def test_chunks(self):
         received = Request("POST", "https", "relay.example", "/ohttp", (CHUNKED[0], (b"x", b"1")))
         forwarded, mode = self.RELAY.head(received)
@@ -480,6 +510,8 @@ class TestChunked:
         return encapsulate_stream(self.HEAD, selection(), RELAY, at=AT)
 
     @pytest.mark.parametrize("step", [1, 50, 100000])
+    # req: chunked08/3 incremental
+    # req: chunked08/3 response-of-the-same-mode
     def test_there_and_back(self, step):
         posted, body, receiver = self.begin()
         assert posted == Request("POST", "https", "relay.example", "/ohttp", CHUNKED)
@@ -664,7 +696,7 @@ class TestChunked:
         with pytest.raises(ExpiredError):
             receiver.receive_head(stream.refuse(caught.value, at=AT))
 
-    # req: chunked08/3 incremental
+    # req: chunked08/7 no-fallback
     def test_modes(self):
         with pytest.raises(MediaTypeError):
             RequestStream(RELAY.post(Mode.SINGLE, b"x"), gateway())

@@ -18,20 +18,23 @@ import pytest
 
 from privproc.attestation.certificate import Certificate
 from privproc.attestation.crl import RevocationList
+from privproc.attestation.dcap.collateral import check_raw
 from privproc.attestation.nitro import AWS_ROOTS, verify_chain
 from privproc.attestation.snp import AMD_ROOTS, Endorsements, Product, Report
 from privproc.attestation.tdx import INTEL_ROOTS, EventLog, QeIdentity, Quote, TcbInfo, TcbStatus
-from privproc.attestation.tdx.collateral import check_raw
 from privproc.errors import DecodeError, PeerError, PolicyError, SignatureError, UntrustedError
 from privproc.ledger import Checkpoint, NoteKey, Proof
 from privproc.ledger.checkpoint import Note
 from privproc.ledger.merkle import leaf_hash, verify_consistency, verify_inclusion
 from privproc.ledger.plexi import SignedEpoch, verify
+from tests import test_attestation_claims as claims
+from tests import test_attestation_dice as dice
 from tests import test_attestation_real as snp
 from tests import test_nitro_real as nitro
+from tests import test_sgx_real as sgx
 from tests import test_tdx_real as tdx
 
-FOLDERS = ("snp", "tdx", "nitro", "merkle", "tlog", "plexi")
+FOLDERS = ("snp", "tdx", "ratls", "nitro", "merkle", "tlog", "plexi")
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +211,15 @@ def a_local_report(folder: Path, file: str) -> None:
     """A report for the processor itself: under a MAC, and no quote."""
     with pytest.raises(PeerError):
         Quote.decode((folder / file).read_bytes())
+
+
+@of("ratls/gramine-cert.pem", "ratls/intel-sgxsdk-cert.pem")
+def a_certificate_with_a_quote(folder: Path, file: str) -> None:
+    """pubkey-hash claim binds cert key; SGX quote"""
+    name = file.removeprefix("ratls/").removesuffix(".pem")
+    sgx.test_signatures(folder.parent, name)
+    dice.test_published(folder.parent, name)
+    claims.test_real_certificates(folder.parent, name)
 
 
 # -- Amazon

@@ -384,6 +384,7 @@ def test_bind_refuses_wrong_use():
 # --- release ----------------------------------------------------------------------------------------------------------
 
 
+# req: privproc1/4.8 role-and-end-at-release
 def test_release_only_for_this_session():
     relayed = handshake()[0].bind(**FIELDS)  # evidence that is genuine, of another session
     for binding in (relayed, bytes(64), b""):
@@ -395,6 +396,7 @@ def test_release_only_for_this_session():
             established.export(b"x", b"", 32)
 
 
+# req: privproc1/4.8 role-and-end-at-release
 def test_release_checks_role_and_time():
     established, _ = handshake()
     with pytest.raises(UntrustedError):
@@ -463,6 +465,7 @@ def test_steps_are_single_use_and_opaque():
 # --- the server's flight ----------------------------------------------------------------------------------------------
 
 
+# req: privproc1/4.2 flight-to-finished
 def test_flight_is_taken_whole_or_not_at_all():
     size = len(ratls.accept(IDENTITY, ratls.connect(HYBRID)[0], HYBRID)[0])
     for cut in {*range(0, size, 23), *range(1200, 1250), *range(size - 80, size)}:
@@ -474,6 +477,7 @@ def test_flight_is_taken_whole_or_not_at_all():
             pending.finish(flight)
 
 
+# req: privproc1/4.2 flight-to-finished
 def test_nothing_may_follow_finished():
     def tails(server):
         keys = Keys(server.secrets["SERVER_TRAFFIC_SECRET_0"])
@@ -536,6 +540,7 @@ def finished(server, transcript):
 
 
 @pytest.mark.parametrize("change", ["nothing", "signature", "finished", "leaf", "tail in Finished's record"])
+# req: privproc1/4.2 one-certificate
 def test_certificate_verify_and_finished_are_checked(change):
     """The attacker runs the key exchange itself, shows another's leaf, and can't sign."""
     server = ForeignServer()
@@ -568,6 +573,7 @@ def test_certificate_verify_and_finished_are_checked(change):
     assert type(caught.value) is expected
 
 
+# req: privproc1/4.2 one-certificate
 def test_one_certificate_exactly():
     other = certificate(Ed25519PrivateKey.generate())
     hello, pending = ratls.connect(HYBRID)
@@ -586,6 +592,7 @@ def test_hello_retry_request_and_foreign_group_of_real_servers():
         pending.finish(ForeignServer(groups=b"X25519").take(hello))
 
 
+# req: privproc1/4.2 one-clienthello
 def test_connect_says_when_openssl_cannot(monkeypatch):
     context = ForeignClient(groups=b"X25519").context
     monkeypatch.setattr(openssl, "client_context", lambda: context)
@@ -601,6 +608,7 @@ def test_connect_says_when_openssl_cannot(monkeypatch):
 # --- no resumption ----------------------------------------------------------------------------------------------------
 
 
+# req: privproc1/4.2 tickets-are-ignored
 def test_server_that_offers_tickets_gets_full_handshakes():
     server = ForeignServer()
     exported = set()
@@ -641,6 +649,7 @@ def test_client_that_offers_our_ticket_is_refused():
         ratls.accept(IDENTITY, ticket_of_ours(), HYBRID)
 
 
+# req: privproc1/4.2 tickets-are-ignored
 def test_our_tickets_are_useless_even_without_the_check(monkeypatch):
     hello = ticket_of_ours()
     monkeypatch.setattr(ratls.server, "check_client_hello", lambda *_: None)
@@ -721,6 +730,7 @@ def apply(happened, device, enclave):
 
 @pytest.mark.parametrize("state", list(State))
 @pytest.mark.parametrize("happened", list(Input))
+# req: privproc1/9.4 channel-states
 def test_transition_table(state, happened):
     device, enclave = in_state(state)
     target = ratls.TRANSITIONS[state].get(happened)
@@ -741,6 +751,7 @@ def test_transition_table(state, happened):
     assert device.state is (target or state)
 
 
+# req: privproc1/9.4 channel-states
 def test_table_is_complete():
     assert set(ratls.TRANSITIONS) == set(State)
     reached = {target for edges in ratls.TRANSITIONS.values() for target in edges.values()}
@@ -1031,6 +1042,7 @@ def test_client_without_our_signature_algorithm():
         (client_hello(tail=b"\0"), DecodeError),
     ],
 )
+# req: privproc1/4.2 clienthello-is-checked
 def test_client_hello_profile(hello, expected):
     wire = record(hello)
     if expected is None:
@@ -1042,6 +1054,7 @@ def test_client_hello_profile(hello, expected):
     assert type(caught.value) is expected
 
 
+# req: privproc1/4.2 clienthello-is-checked
 def test_client_hello_records():
     message = client_hello()
     for wire in (
@@ -1082,6 +1095,7 @@ def test_client_hello_records():
         (server_hello(tail=b"\0"), DecodeError),
     ],
 )
+# req: privproc1/4.2 flight-is-checked
 def test_server_hello_profile(hello, expected):
     wire = record(hello)
     if expected is None:
@@ -1092,6 +1106,7 @@ def test_server_hello_profile(hello, expected):
     assert type(caught.value) is expected
 
 
+# req: privproc1/4.2 flight-is-checked
 def test_server_hello_record():
     for wire in (b"", b"\x15\x03\x03\0\2\2\x28", record(server_hello(), b"\x03\x01"), b"\x16\x03\x03\0\0"):
         with pytest.raises(DecodeError):

@@ -24,7 +24,7 @@ def spend(nonce: int = 0, *, key_id: int = 0, expires: int = 1000) -> SpendKey:
     return SpendKey(KEY_IDS[key_id], NONCES[nonce], expires)
 
 
-# req: rfc9577/2.2 spent-once
+# req: rfc9577/2.2.2 spent-once
 def test_reserve_commit():
     store: Store = MemoryStore(10)
     reservation = store.reserve(spend(), at=0, lease=30)

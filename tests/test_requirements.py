@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.requirements import CITATION, ROOT, SPECIFICATIONS, TABLE, citations, faults, listed, summary, tree
+from tests.requirements import (
+    CITATION,
+    LEVELS,
+    NOT_OURS,
+    ROOT,
+    SPECIFICATIONS,
+    TABLE,
+    citations,
+    faults,
+    listed,
+    summary,
+    tree,
+)
 
 TEXT = TABLE.read_text()
 
@@ -27,15 +39,33 @@ def test_the_conformance_page_has_the_summary() -> None:
 
 
 def test_specifications_are_in_groups() -> None:
-    assert re.findall(r"^## (.*)$", TEXT, re.MULTILINE) == list(SPECIFICATIONS.values())
-    groups = [name.partition("/")[0] for name, _ in listed(TEXT)]
-    assert groups == sorted(groups, key=list(SPECIFICATIONS).index)
+    assert re.findall(r"^## (.*)$", TEXT, re.MULTILINE) == [*SPECIFICATIONS.values(), "Not ours"]
+    rows, others = TEXT.split("## Not ours")
+    assert listed(others) == NOT_OURS.findall(rows) == []
+    for names in (
+        [row.name for row in listed(rows)],
+        [f"{short}/{section}" for short, section, *_ in NOT_OURS.findall(others)],
+    ):
+        places = [place(name) for name in names]
+        assert places == sorted(places)
+
+
+def place(name: str) -> tuple[int, list[int]]:
+    """Where a requirement stands: specification, and section as numbers."""
+    short, section = name.split(maxsplit=1)[0].split("/")
+    return list(SPECIFICATIONS).index(short), [int(number) for number in section.split(".")]
+
+
+def test_what_others_do_is_read_line_by_line() -> None:
+    lines = [line for line in TEXT.split("## Not ours")[1].splitlines() if line.startswith("- ")]
+    assert len(lines) == len(NOT_OURS.findall(TEXT)) > 0
+    assert {level for _, _, level, _ in NOT_OURS.findall(TEXT)} <= set(LEVELS)
 
 
 def test_sections_of_our_own_protocol_exist() -> None:
     protocol = (ROOT / "docs" / "protocol.md").read_text()
     sections = set(re.findall(r"^#{2,3} ([0-9]+(?:\.[0-9]+)?)\.? ", protocol, re.MULTILINE))
-    assert {name.split("/")[1].split()[0] for name, _ in listed(TEXT) if name.startswith("privproc1/")} <= sections
+    assert {row.name.split("/")[1].split()[0] for row in listed(TEXT) if row.name.startswith("privproc1/")} <= sections
 
 
 def test_a_citation_in_a_test_stands_above_a_function() -> None:
@@ -48,7 +78,8 @@ def test_a_citation_in_a_test_stands_above_a_function() -> None:
                 assert re.match(r"\s*(async )?def test_", following), f"{path}:{at + 1}"
 
 
-ROWS = "| `rfc9458/4.3 info` | Words. |\n| `privproc1/1 hash` | More. |\n"
+ROW = "| `rfc9458/4.3 info` | MUST | Words. |\n"
+ROWS = ROW + "| `privproc1/1 hash` | plain | More. |\n"
 CODE, TEST = Path("privproc/x.py"), Path("tests/test_x.py")
 
 
@@ -69,8 +100,14 @@ CODE, TEST = Path("privproc/x.py"), Path("tests/test_x.py")
         ("", "# req rfc9458/4.3 other", "", ["malformed"]),
         ("", "# req: rfc9458 4.3 other", "", ["malformed"]),
         ("", "# req: rfc9458/4.3", "", ["malformed"]),
-        (ROWS[:32] * 2, "# req: rfc9458/4.3 info", "# req: rfc9458/4.3 info", ["listed twice"]),
-        ("| `rfc1/4.3 info` | Words. |\n", "# req: rfc1/4.3 info", "# req: rfc1/4.3 info", ["isn't known"]),
+        (
+            ROW.replace("MUST", "MAYBE"),
+            "# req: rfc9458/4.3 info",
+            "# req: rfc9458/4.3 info",
+            ["no level is called MAYBE"],
+        ),
+        (ROW * 2, "# req: rfc9458/4.3 info", "# req: rfc9458/4.3 info", ["listed twice"]),
+        ("| `rfc1/4.3 info` | MUST | Words. |\n", "# req: rfc1/4.3 info", "# req: rfc1/4.3 info", ["isn't known"]),
     ],
 )
 def test_the_checker_finds(table: str, code: str, test: str, wrong: list[str]) -> None:

@@ -90,12 +90,14 @@ def test_any_split_gives_the_same_events(pieces, cuts):
 
 
 @given(size=st.integers(0, 70000))
+# req: privproc1/6.1 least-size
 def test_sizes_on_the_wire_tell_the_bucket_only(size):
     wire, _, _ = exchange(bytes(size))
     assert len(wire) - (4 + 32 + 4 + TAG_LENGTH) in REQUEST_SIZES
 
 
 @given(sizes=st.lists(st.integers(0, 20000), max_size=3))
+# req: privproc1/6.2 padded-chunks
 def test_chunks_are_of_the_padded_sizes_and_fit_a_record(sizes):
     _, _, sealer = exchange()
     _, chunks = frames(b"".join(sealer.send(bytes(size)) for size in sizes) + sealer.finish())
@@ -122,6 +124,7 @@ def test_an_answer_cut_at_a_chunk_boundary_is_refused(three):
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (0, 0, 2), (0, 2), (1, 2), (2,)])
+# req: privproc1/6.2 chunks-in-order
 def test_chunks_out_of_order_repeated_or_dropped_are_refused(three, order):
     answer, head, chunks = three
     with pytest.raises(OpenError):
@@ -175,6 +178,7 @@ def test_any_flipped_bit_of_the_request_is_refused(data):
     ids=["transcript", "index", "session"],
 )
 # req: privproc1/6.1 request-needs-the-exporter
+# req: privproc1/6.1 of-its-place
 def test_a_request_opens_only_in_its_session_and_place(other):
     one_time = OneTimeKey.generate(SUITE)
     wire, _ = seal_request(context(), SUITE, one_time.public_key, b"request")
@@ -182,6 +186,7 @@ def test_a_request_opens_only_in_its_session_and_place(other):
         open_request(context(**other), one_time, wire)
 
 
+# req: privproc1/6.2 needs-the-request
 def test_the_answer_needs_this_request():
     # The same session and one-time key, another request: th3 and dk differ.
     _, answer, _ = exchange(b"first")
@@ -210,6 +215,7 @@ def test_after_the_last_chunk_nothing_can_be_sealed():
 
 
 @pytest.mark.parametrize("suite", [SUITE, HYBRID], ids=["x25519", "x-wing"])
+# req: privproc1/6.2 next-key
 def test_the_next_key_comes_with_the_first_chunk(suite):
     _, answer, sealer = exchange(suite=suite)
     following = OneTimeKey.generate(suite)
@@ -221,6 +227,7 @@ def test_the_next_key_comes_with_the_first_chunk(suite):
     assert open_request(Context(TH2, 1, sealer.th3, Secret(b"f" * 48)), following, wire)[0] == b"and then?"
 
 
+# req: privproc1/6.2 next-key
 def test_the_next_key_is_of_the_same_kem():
     _, _, sealer = exchange()
     with pytest.raises(UsageError, match="another KEM"):
@@ -254,6 +261,7 @@ DK = (32).to_bytes(4, "big") + hpke.PrivateKey.generate(SUITE.kem).public_key.en
     ],
     ids=["not padded", "padding", "no key", "length", "short key", "long key"],
 )
+# req: privproc1/6.1 form-inside
 def test_a_request_of_the_wrong_shape_inside_is_refused(plaintext, why):
     one_time, wire = plaintext_request(plaintext)
     with pytest.raises(DecodeError, match=why) as raised:
@@ -299,6 +307,7 @@ def test_a_bad_encapsulation_is_refused(wire):
 
 
 @pytest.mark.parametrize("head", [b"\2\1\x10", b"\0\0\0", b"\0\1\x11", b"\0\xff\xff"])
+# req: privproc1/6.2 padded-chunks
 def test_a_bad_chunk_head_is_refused_before_its_bytes(head):
     _, answer, sealer = exchange()
     start, _ = frames(sealer.finish())
@@ -313,6 +322,7 @@ def test_announcements():
 
 
 @pytest.mark.parametrize("position", [45, 49])
+# req: privproc1/2.4 announcement-form
 def test_an_announcement_of_nothing_is_refused(position):
     encoded = bytearray(OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode())
     encoded[position] = 0
@@ -330,6 +340,7 @@ def test_the_key_of_an_announcement_has_bounds(size, why):
     assert (raised.value.what == "announcement") is (why is not None)
 
 
+# req: privproc1/2.4 announcement-form
 def test_an_announcement_of_a_foreign_suite_is_refused():
     encoded = OneTimeKey.generate(SUITE).announce(max_requests=1, lifetime=1).encode()
     with pytest.raises(UnsupportedError):
@@ -394,6 +405,17 @@ def test_encapsulations_within_the_bounds_are_left_to_the_kem(enc):
 def test_a_key_of_another_suite_is_the_callers_mistake():
     with pytest.raises(UsageError):
         OneTimeKey(HYBRID, hpke.PrivateKey.generate(SUITE.kem))
+
+
+# req: privproc1/11 exporter-values-go
+def test_exported_values_are_wiped():
+    one_time = OneTimeKey.generate(SUITE)
+    asking, opening = context(), context()
+    wire, _ = seal_request(asking, SUITE, one_time.public_key, b"x")
+    open_request(opening, one_time, wire)
+    for at in (asking, opening):
+        with pytest.raises(SpentError):
+            at.exporter.expose()
 
 
 def test_nothing_secret_is_shown_or_copied():

@@ -36,14 +36,15 @@ def shipped(anchors):
         package_namespace=anchors.package_namespace,
         logs={name: log(p) for name, p in anchors.logs.items()},
         roots={pin: snp.NAMES.index(product.value) for pin, product in anchors.roots.pins},
+        device_roots=anchors.device_roots.pins,
     )
 
 
 class Device:
     """A device of the second implementation in a world."""
 
-    def __init__(self, suite=SUITES[1]):
-        self.world = world = World(1_800_000_000, suite=suite)
+    def __init__(self, suite=SUITES[1], world=World):
+        self.world = world = world(1_800_000_000, suite=suite)
         self.anchors = shipped(world.anchors)
         self.directory, self.kept = directory.learn(self.anchors, directory.Kept(), world.fetch(), world.at)
 

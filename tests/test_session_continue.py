@@ -40,6 +40,7 @@ def epoch_of(world: World) -> Epoch:
     return epoch
 
 
+# req: privproc1/7.3 grace
 def test_yesterdays_directory_is_good_through_the_grace() -> None:
     world = World(AT, suite=SUITES[1])
     end = world.grid.start(world.epoch + 1)
@@ -64,6 +65,8 @@ def test_yesterdays_directory_is_good_through_the_grace() -> None:
         Gateway([epoch_of(world)]).open(wires[1], at=end)
 
 
+# req: privproc1/4.5 token-of-the-epoch
+# req: privproc1/7.3 grace
 def test_the_token_has_the_grace_too_and_no_more() -> None:
     world = World(AT, suite=SUITES[1])
     end = world.grid.start(world.epoch + 1)
@@ -74,6 +77,7 @@ def test_the_token_has_the_grace_too_and_no_more() -> None:
         exchange.read(at=end + GRACE)
 
 
+# req: privproc1/4.5 token-of-the-epoch
 def test_an_epoch_is_of_its_directory(world: World) -> None:
     directory = world.learn()
     key = world.gateway_key
@@ -144,6 +148,8 @@ def test_an_altered_continuation(change: dict[str, Any], error: type[PeerError] 
         message.accept(live, at=AT)
 
 
+# req: privproc1/5.1 continuation-is-authentic
+# req: privproc1/5.2 next-bytes-only
 def test_a_continuation_is_of_its_session_exchange_and_place() -> None:
     world = World(AT, suite=SUITES[1])
     device, other = Device(world), Device(world)
@@ -168,6 +174,7 @@ def test_a_continuation_is_of_its_session_exchange_and_place() -> None:
     assert message().accept(live, at=AT)[0] == b"records"
 
 
+# req: privproc1/5.2 handles-end
 def test_a_handle_ends(world: World) -> None:
     device = Device(world)
     live = opened(world, device)

@@ -1,12 +1,13 @@
 """Any party is killed at any step and started anew from what it had stored.
 
-What is stored: the device's wallet, the gateway's spent tokens and live sessions, of the enclave nothing. After each
-crash no token was used twice, none is lost unless its first byte was sent, no key met a nonce twice, the user knows
-that the request failed, and the next one succeeds.
+What is stored: the device's wallet, the issuer's charges, the gateway's spent tokens and live sessions, of relay and
+enclave nothing. After each crash no token was used twice, none is lost unless its first byte was sent, no key met a
+nonce twice, the user knows that the request failed, and the next one succeeds.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,16 +18,19 @@ from unittest import mock
 
 import pytest
 
-from privproc import session
-from privproc.errors import DecodeError, PeerError
+from privproc import session, tokens
+from privproc.errors import DecodeError, LimitError, PeerError
 from privproc.hpke import Aead
+from privproc.http import Request, Response
 from privproc.secret import Secret
 from privproc.session import Live, transcript
 from privproc.session.messages import Forward
 from privproc.session.profile import SUITES
-from privproc.tokens import Source, Wallet
+from privproc.tokens import BoundToken, Decision, MemoryQuotas, NoTokenError, Source, Wallet
 from privproc.tokens.sqlite import SQLiteStore
-from tests.world.relay import ROUTE
+from tests.world.issuer import WorldIssuer, token_request
+from tests.world.relay import ROUTE, RelayServer
+from tests.world.wire import Wire
 from tests.world.world import ROLE, World
 
 AT = 1_800_000_000
@@ -73,6 +77,7 @@ class Life:
         self.nonces: dict[bytes, bytes] = {}  # th1 to the token's nonce
         self.sent: set[bytes] = set()  # nonces of tokens of which a byte went out
         self.taken: set[bytes] = set()
+        self.fetched = TOKENS
         self.fill()
         self.start_gateway()
         cross = self.world.wire.cross
@@ -113,6 +118,10 @@ class Life:
 
     def start_enclave(self) -> None:
         self.world.machine.sessions.clear()
+
+    def start_relay(self) -> None:
+        """It keeps nothing."""
+        self.world.relay = RelayServer(self.world.wire, self.world.server, self.world.mirrors)
 
     def restart(self, party: str) -> None:
         getattr(self, f"start_{party}")()
@@ -157,7 +166,7 @@ class Life:
                 forwarded[self.nonces[transcript.opened(forward.package, forward.outer, forward.open)]] += 1
         assert set(forwarded.values()) <= {1}
         left = Wallet.load(self.disk, KEY).count(self.source, at=AT)
-        assert left == TOKENS - len(self.taken)
+        assert left == self.fetched - len(self.taken)
         assert self.taken - set(forwarded) <= self.sent
 
 
@@ -177,22 +186,24 @@ def living(folder: Path) -> Iterator[Life]:
     assert set(nonces.seen.values()) == {1}
 
 
-def steps(folder: Path) -> int:
-    """How many steps an undisturbed conversation has."""
+def steps(folder: Path) -> list[str]:
+    """The boundaries that an undisturbed conversation crosses."""
+    folder.mkdir()
     with living(folder) as life:
-        before = life.steps
+        before = len(life.world.wire.crossings)
         life.converse()
         life.check()
-        return life.steps - before
+        return [boundary for boundary, _ in life.world.wire.crossings[before:]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("party", ["device", "gateway", "enclave"])
+@pytest.mark.parametrize("party", ["device", "relay", "gateway", "enclave"])
 def test_any_party_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
-    (tmp_path / "whole").mkdir()
-    count = steps(tmp_path / "whole")
-    assert count > 20
-    for fatal in range(1, count + 1):
+    """The relay at those that it has a part in: what it has passed on goes its way without it."""
+    whole = steps(tmp_path / "whole")
+    fatals = [number for number, boundary in enumerate(whole, 1) if party != "relay" or "relay" in boundary]
+    assert len(fatals) >= 20
+    for fatal in fatals:
         folder = tmp_path / f"{fatal}"
         folder.mkdir()
         with living(folder) as life:
@@ -247,3 +258,104 @@ def test_the_check_notices_a_token_that_comes_twice(tmp_path: Path) -> None:
         life.world.wire.crossings += forwards
         with pytest.raises(AssertionError):
             life.check()
+
+
+class ChargingIssuer(WorldIssuer):
+    """Charges an account before it signs. ``ledger`` is what it stores."""
+
+    def __init__(self, wire: Wire, before: WorldIssuer, ledger: MemoryQuotas) -> None:
+        self.issuer = before.issuer
+        self.wire = wire
+        self.ledger = ledger
+        self.decision = Decision.of(b"alice", key=KEY, epoch=1, limit=LIMIT)
+
+    def handle(self, request: Request, *, at: int) -> Response:
+        try:
+            self.ledger.charge(self.decision, count=1, once=hashlib.sha256(request.content).digest())
+        except LimitError:
+            return Response(429)
+        self.wire.cross("issuer: charged", b"")
+        response = super().handle(request, at=at)
+        self.wire.cross("issuer: signed", request.content)
+        return response
+
+
+class Fetch:
+    """A planned fetch of tokens, whose issuer can be killed; ``got`` is what the device has in memory."""
+
+    def __init__(self, life: Life) -> None:
+        self.life, self.world = life, life.world
+        self.ledger = MemoryQuotas(100)
+        self.start_issuer()
+        wallet = Wallet()
+        plan = wallet.plan(life.source, count=TOKENS, opens=AT, closes=AT + 1, expires=AT + 9999, at=AT)
+        assert wallet.due(at=AT) == (plan,)
+        life.disk = wallet.save(KEY)
+        self.start_device()
+
+    def start_device(self) -> None:
+        self.life.start_device()
+        self.got: list[BoundToken] = []
+
+    def start_issuer(self) -> None:
+        self.world.issuer = ChargingIssuer(self.world.wire, self.world.issuer, self.ledger)
+
+    def run(self) -> int:
+        """Carry out what is due, to its end or the issuer's refusal; how many tokens the device has then."""
+        life = self.life
+        contents = life.directory.contents.get(at=AT)
+        key = life.directory.contents.map(lambda it: it.token_key)
+        for plan in life.wallet.due(at=AT):
+            while len(self.got) < plan.count:
+                wire, pending = tokens.request_bound(contents.challenge, key, at=AT)
+                response = self.world.send(token_request(wire))
+                if response.status != 200:
+                    break
+                self.got.append(pending.finish(response.content))
+            life.wallet.add(plan, self.got, at=AT)
+            life.disk = life.wallet.save(KEY)
+        life.fetched = life.wallet.count(life.source, at=AT)
+        return life.fetched
+
+
+LIMIT = TOKENS + 1
+FETCH_STEPS = 5 * TOKENS  # account, request, charge, signature, answer
+
+
+@pytest.mark.parametrize("party", ["device", "issuer"])
+def test_issuance_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
+    """Nobody is signed more than was charged; a token is lost only if its request was out, and the fetch stays due."""
+    for fatal in range(1, FETCH_STEPS + 1):
+        folder = tmp_path / f"{fatal}"
+        folder.mkdir()
+        with living(folder) as life:
+            fetch = Fetch(life)
+            life.fatal = life.steps + fatal
+            with pytest.raises(Crash):
+                fetch.run()
+            getattr(fetch, f"start_{party}")()
+            # One request was under way, and a device that is killed forgets what it hadn't saved yet.
+            lost = len(fetch.ledger) - len(fetch.got)
+            assert lost <= (1 if party == "issuer" else TOKENS)
+            count = fetch.run()
+            assert count == min(TOKENS, LIMIT - lost)
+            assert len(fetch.ledger) == count + lost
+            signed = [data for name, data in fetch.world.wire.crossings if name == "issuer: signed"]
+            assert len(set(signed)) == len(signed) <= len(fetch.ledger)
+            assert life.wallet.due(at=AT) == ()
+            life.converse()
+            life.check()
+
+
+def test_an_issuer_that_is_killed_twice_leaves_fewer_tokens_and_a_clear_word(tmp_path: Path) -> None:
+    with living(tmp_path) as life:
+        fetch = Fetch(life)
+        for _ in range(2):
+            life.fatal = life.steps + 4  # signed, and the answer never leaves
+            with pytest.raises(Crash):
+                fetch.run()
+            fetch.start_issuer()
+        assert fetch.run() == TOKENS - 1
+        life.converse()
+        with pytest.raises(NoTokenError, match="wait for the next planned fetch"):
+            life.connect()

@@ -72,6 +72,7 @@ def test_one_private_request(suite: hpke.Suite) -> None:
     assert ANSWER.decode() not in repr(reply)
 
 
+# req: privproc1/4.4 nothing-else-to-the-relay
 def test_requests_to_the_relay_have_one_form(world: World) -> None:
     request, opening = begin(world)
     second, _ = opening.finish(world.send(request), at=AT).ask(QUESTION, at=AT)
@@ -85,11 +86,13 @@ def test_requests_to_the_relay_have_one_form(world: World) -> None:
 # begin
 
 
+# req: privproc1/4.1 checks-before-the-token
 def test_a_role_that_the_directory_does_not_list(world: World) -> None:
     with pytest.raises(UntrustedError, match="no role"):
         begin(world, role="translate")
 
 
+# req: privproc1/4.1 checks-before-the-token
 def test_a_token_of_another_issuer_gateway_or_epoch(world: World) -> None:
     directory = world.learn()
     good, key = world.token(directory).spend()
@@ -131,6 +134,7 @@ KEY_PROBLEM = ohttp.Problem(ohttp.OHTTP_KEY).encode()
         (lambda it: replace(it, content=it.content[:-1] + bytes([it.content[-1] ^ 1])), OpenError),
     ],
 )
+# req: privproc1/4.8 encapsulated-or-nothing
 def test_what_the_first_response_must_be(world: World, change: Callable[[Response], Response], error: Any) -> None:
     request, opening = begin(world)
     response = change(world.send(request))
@@ -173,13 +177,14 @@ LATER = Announcement(SUITES[1], hpke.PrivateKey.generate(SUITES[1].kem).public_k
         (offer_with(announcement=b"\xff" + UNOFFERED[1:]), UnsupportedError, None),
         (offer_with(announcement=b"garbage"), DecodeError, "announcement"),
         (offer_with(announcement=LATER), UntrustedError, None),
-        (offer_with(devices=((1, b"gpu"),)), UnsupportedError, "devices"),
+        (offer_with(devices=((1, b"gpu"),)), UntrustedError, "another session"),
         (offer_with(flight=b"\x16\x03\x03\0\1\0"), DecodeError, None),
         (offer_with(evidence=b"report"), DecodeError, None),
         (lambda data: data[:-1], DecodeError, "Offer"),
         (lambda data: b"", DecodeError, "Opened"),
     ],
 )
+# req: privproc1/4.8 only-what-open-listed
 def test_what_an_offer_must_be(world: World, change: Any, error: type[PeerError], why: str | None) -> None:
     world.wire.taps["host → gateway"] = change
     request, opening = begin(world)
@@ -197,12 +202,14 @@ def test_what_the_host_staples_authenticates_itself(world: World, boundary: str)
         opening.finish(world.send(request), at=AT)
 
 
+# req: privproc1/4.8 a-log-with-a-policy
 def test_a_log_that_the_device_does_not_know(world: World) -> None:
     request, opening = begin(world, anchors=replace(world.anchors, logs={}))
     with pytest.raises(UnsupportedError, match="not one that this device knows"):
         opening.finish(world.send(request), at=AT)
 
 
+# req: privproc1/4.8 the-packages-floor
 def test_the_floor_of_the_package_counts(world: World) -> None:
     """Inclusion under a tree older than the package's checkpoint is not currency."""
     grown = World(AT)
@@ -215,6 +222,7 @@ def test_the_floor_of_the_package_counts(world: World) -> None:
         opening.finish(grown.send(request), at=AT)
 
 
+# req: privproc1/4.8 the-packages-floor
 def test_the_minimum_version_of_the_package_counts(world: World) -> None:
     (service,) = world.contents.services
     world.contents = replace(world.contents, services=(replace(service, minimum_version=8),))
@@ -256,6 +264,7 @@ def test_a_session_ends_with_its_announcement(world: World) -> None:
         ready.ask(QUESTION, at=AT + 15)
 
 
+# req: privproc1/4.8 soonest-end
 def test_a_session_ends_with_its_evidence(world: World) -> None:
     proved = world.host.log_proof
     world.host.log_proof = lambda at: proved(at - 86400 + 10)  # ten seconds of its age are left
@@ -265,6 +274,7 @@ def test_a_session_ends_with_its_evidence(world: World) -> None:
         ready.ask(QUESTION, at=AT + 10)
 
 
+# req: privproc1/4.8 soonest-end
 def test_a_session_ends_with_its_directory() -> None:
     epoch_end = World(AT).grid.start(World(AT).epoch + 1)
     world = World(epoch_end - 5)
@@ -284,9 +294,12 @@ def test_a_session_asks_once(world: World) -> None:
         ready.ask(QUESTION, at=AT)
 
 
+# req: privproc1/4.1 question-fits-first
 def test_a_question_that_is_too_large(world: World) -> None:
+    ready = opened(world)
     with pytest.raises(UsageError, match="too large"):
-        opened(world).ask(bytes(4 << 20), at=AT)
+        ready.ask(bytes(4 << 20), at=AT)
+    assert ready.ask(QUESTION, at=AT)
 
 
 def test_the_largest_question(world: World) -> None:
@@ -295,6 +308,7 @@ def test_the_largest_question(world: World) -> None:
     assert answer
 
 
+# req: privproc1/1 low-order-keys
 def test_an_announced_key_of_low_order_gets_nothing() -> None:
     world = World(AT, suite=SUITES[1])
     low = hpke.PublicKey(SUITES[1].kem, bytes(32))

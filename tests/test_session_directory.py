@@ -61,6 +61,7 @@ def test_each_byte_of_the_contents_counts() -> None:
 
 
 @pytest.mark.parametrize("key", sorted(fields()))
+# req: privproc1/3.2 exactly-its-keys
 def test_every_key_is_needed(key: str) -> None:
     with pytest.raises(DecodeError, match="other keys"):
         Contents.decode(cose.encode({name: value for name, value in fields().items() if name != key}))
@@ -81,11 +82,13 @@ NOT_LISTS = [[], [b""] * 17, {}, b"", 1, None]
         ("tokens", ["", {}, None, 1, b"", b"{}"]),
         ("group", NOT_UINTS),
         ("up", [*NOT_UINTS, 0, 4095, 65537]),
-        ("down", [*NOT_UINTS, 0, 4095, 65537]),
+        ("down", [*NOT_UINTS, 0, 4095, 131073]),
         ("services", NOT_LISTS),
         ("checkpoints", [*NOT_LISTS, [""], [1], [b"log.example\n0\n"]]),
     ],
 )
+# req: privproc1/3.2 exactly-its-keys
+# req: privproc1/3.2 hosts-in-lower-case
 def test_each_field_has_its_form(key: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(DecodeError):
@@ -103,6 +106,8 @@ def test_each_field_has_its_form(key: str, values: list[Any]) -> None:
         ("more", [1]),
     ],
 )
+# req: privproc1/3.2 exactly-its-keys
+# req: privproc1/3.2 longest-names-fit
 def test_each_field_of_a_service_has_its_form(key: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(DecodeError):
@@ -117,6 +122,7 @@ def test_contents_are_a_map(data: Any) -> None:
         Contents.decode(contents_with(services=[data]))
 
 
+# req: privproc1/3.2 known-groups
 def test_a_group_that_is_not_known_is_unsupported() -> None:
     with pytest.raises(UnsupportedError, match="0x0017"):
         Contents.decode(contents_with(group=0x17))
@@ -141,6 +147,7 @@ P384_BASE = bytes.fromhex(
 )
 
 
+# req: privproc1/3.2 tokens-of-one-type
 def test_tokens_are_of_the_one_type() -> None:
     """A key of RFC 9578 §5, well formed: the gateway couldn't verify its tokens without the issuer."""
     private = replace(CONTENTS.tokens, token_keys=(TokenKey(tokens.VOPRF, P384_BASE),))
@@ -148,6 +155,7 @@ def test_tokens_are_of_the_one_type() -> None:
         Contents.decode(contents_with(tokens=private.encode()))
 
 
+# req: privproc1/3.5 majority-of-mirrors
 def test_a_majority_of_mirrors_must_agree() -> None:
     anchors = WORLD.anchors
     for bad in ({"agreeing": 1}, {"agreeing": 4}, {"mirrors": ()}, {"mirrors": (A, A, B)}, {"mirrors": (A, B, C, "d")}):
@@ -161,6 +169,7 @@ def test_a_mirror_is_one_of_the_anchors(world: World) -> None:
         learn(world, ("other.example", world.published), (B, world.published))
 
 
+# req: privproc1/3.2 roles-and-checkpoints-once
 def test_a_checkpoint_for_each_log_and_each_role_once() -> None:
     (checkpoint,) = fields()["checkpoints"]
     (service,) = fields()["services"]
@@ -187,12 +196,14 @@ def test_what_is_not_listed_is_not_trusted() -> None:
         CONTENTS.checkpoint("other.log")
 
 
+# req: privproc1/2.1 one-challenge
 def test_the_only_challenge() -> None:
     challenge = CONTENTS.challenge
     assert challenge == tokens.TokenChallenge(2, "issuer.example", b"", ("gateway.example",))
     assert CONTENTS.token_key == CONTENTS.tokens.token_keys[0]
 
 
+# req: privproc1/3.2 longest-names-fit
 def test_the_longest_names_fit_the_first_request() -> None:
     (service,) = fields()["services"]
     longest = "n" * 128
@@ -249,6 +260,8 @@ def test_enough_mirrors_that_agree(world: World) -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"", b"404 Not Found", bytes(1 << 16), b"\xff" * 64])
+# req: privproc1/3.1 published-form
+# req: privproc1/3.5 unreadable-copies-are-dropped
 def test_a_mirror_that_serves_garbage_does_not_count(world: World, garbage: bytes) -> None:
     copies = (A, garbage), (B, world.published), (C, world.published)
     assert learn(world, *copies).package == DIGEST(world)
@@ -262,6 +275,7 @@ def DIGEST(world: World) -> bytes:
     return digest(Published.decode(world.published).package)
 
 
+# req: privproc1/3.5 known-mirrors-once
 def test_a_mirror_counts_once(world: World) -> None:
     for twice in ((A, world.published), (A, b"garbage")):
         with pytest.raises(UsageError, match="counts once"):
@@ -272,6 +286,7 @@ def with_proof(world: World, proof: bytes) -> bytes:
     return replace(Published.decode(world.published), log_proof=proof).encode()
 
 
+# req: privproc1/3.5 one-proof-suffices
 def test_a_bad_log_proof_does_not_block_the_others(world: World) -> None:
     old = world.packages.prove(0, AT - 2 * DAY)
     for bad in (b"garbage", old, world.measurements.prove(0, AT)):
@@ -302,6 +317,11 @@ def test_what_a_log_proof_must_show(world: World, proof: Any, error: type[PeerEr
     assert type(raised.value) is error
 
 
+# req: privproc1/3.6 one-role-for-an-epoch
+def test_the_role_of_a_package() -> None:
+    assert package_role(session.PURPOSE, 20833) == "privproc/1/directory/20833"
+
+
 def another_entry(world: World, **changes: Any) -> bytes:
     entry = replace(Entry(PACKAGES, package_role(session.PURPOSE, world.epoch), DIGEST(world), AT + DAY, 0), **changes)
     return world.packages.prove(world.packages.append(entry), AT)
@@ -315,6 +335,7 @@ def test_a_forged_log_proof_is_a_signature_error(world: World) -> None:
         learn(world, (A, with_proof(world, forged)), (B, with_proof(world, forged)))
 
 
+# req: privproc1/3.5 smallest-tree-is-kept
 def test_memory_moves_forward(world: World) -> None:
     first = learn(world, (A, world.published), (B, world.published))
     following = world.publish(world.package(world.epoch + 1, previous=first.package))
@@ -348,6 +369,7 @@ def test_a_log_that_forked_is_noticed(world: World) -> None:
         learn(world, (A, world.published), (B, world.published), memory=forked)
 
 
+# req: privproc1/3.5 contents-before-memory
 def test_contents_that_do_not_decode(world: World) -> None:
     served = world.publish(world.package(world.epoch, content=contents_with(group=0x17)))
     with pytest.raises(UnsupportedError):
@@ -358,6 +380,7 @@ def test_contents_that_do_not_decode(world: World) -> None:
         learn(world, (A, served), (B, served), memory=memory)
 
 
+# req: privproc1/3.5 ends-with-epoch-and-proof
 def test_a_directory_ends_with_its_epoch() -> None:
     end = WORLD.grid.start(WORLD.epoch + 1)
     assert DIRECTORY.contents.get(at=end - 1) == CONTENTS

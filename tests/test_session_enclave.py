@@ -60,13 +60,14 @@ class Device:
 
     def establish(self, opening: EnclaveOpening) -> AwaitingRequest:
         """Appraises nothing: takes the channel as the check would give it."""
+        report_data = opening.report_data
         offer, waiting = opening.attest(b"evidence")
         self.offer = Offer.decode(offer)
         established = self.tls.finish(self.offer.flight)
         self.channel = ratls.Channel(established._take())
         self.announcement = Announcement.decode(self.offer.announcement)
         self.th1 = session.transcript.opened(b"p" * 48, b"o" * 48, self.open.encode())
-        self.th2 = session.transcript.attested(self.th1, opening.report_data, 1, b"evidence")
+        self.th2 = session.transcript.attested(self.th1, report_data, 1, b"evidence")
         return waiting
 
     def seal(self, question: bytes) -> tuple[bytes, responsekey.Answer]:
@@ -131,6 +132,8 @@ def test_report_data_commits_to_this_session() -> None:
         ({"client_hello": b"hello"}, DecodeError),
     ],
 )
+# req: privproc1/4.6 serves-its-own-only
+# req: privproc1/4.6 format-is-listed
 def test_whom_an_enclave_does_not_serve(change: dict[str, Any], error: type[PeerError]) -> None:
     with pytest.raises(error) as raised:
         enclave().open(Device(**change).forward.encode(), at=AT)
@@ -143,11 +146,13 @@ def test_a_role_is_the_enclaves_own() -> None:
         enclave(role="translate").open(Device().forward.encode(), at=AT)
 
 
+# req: privproc1/4.6 format-is-listed
 def test_another_evidence_format_among_several_will_do() -> None:
     assert enclave().open(Device(formats=(7, 1)).forward.encode(), at=AT)
 
 
 @pytest.mark.parametrize("order", [SUITES, SUITES[::-1]], ids=["hybrid first", "classic first"])
+# req: privproc1/4.6 own-preference
 def test_the_enclaves_order_of_suites_counts(order: Any) -> None:
     device = Device()
     device.establish(enclave(suites=order).open(device.forward.encode(), at=AT))
@@ -170,6 +175,7 @@ def test_what_is_no_forward(forward: bytes, error: type[PeerError]) -> None:
 
 
 # req: privproc1/4.6 one-use-of-evidence
+# req: privproc1/9.3 enclave-states
 def test_evidence_is_taken_once() -> None:
     opening = enclave().open(Device().forward.encode(), at=AT)
     opening.attest(b"evidence")
@@ -184,6 +190,7 @@ def waiting() -> tuple[Device, AwaitingRequest]:
 
 
 @pytest.mark.parametrize("at", [AT + WAIT, -1])
+# req: privproc1/4.6 waits-a-minute
 def test_a_late_request(waiting: tuple[Device, AwaitingRequest], at: int) -> None:
     device, step = waiting
     records = device.records(device.seal(b"question")[0])
@@ -201,6 +208,7 @@ def test_a_session_that_the_device_closed(waiting: tuple[Device, AwaitingRequest
         step.receive(records + device.records(b""), at=AT)
 
 
+# req: privproc1/5.3 no-early-close
 def test_a_close_in_place_of_the_request(waiting: tuple[Device, AwaitingRequest]) -> None:
     device, step = waiting
     device.channel.close()
@@ -215,6 +223,7 @@ def test_an_incomplete_request(waiting: tuple[Device, AwaitingRequest], cut: int
         step.receive(device.records(device.seal(b"question")[0][:cut]), at=AT)
 
 
+# req: privproc1/5.3 one-frame-at-a-time
 def test_a_request_with_more_behind_it(waiting: tuple[Device, AwaitingRequest]) -> None:
     device, step = waiting
     with pytest.raises(DecodeError, match="after the end"):
@@ -247,6 +256,7 @@ def test_a_request_of_another_session(waiting: tuple[Device, AwaitingRequest]) -
             step.receive(device.records(sealed), at=AT)
 
 
+# req: privproc1/9.3 enclave-states
 def test_nothing_shows_and_nothing_is_copied(waiting: tuple[Device, AwaitingRequest]) -> None:
     device, step = waiting
     opening = enclave().open(Device().forward.encode(), at=AT)

@@ -49,6 +49,7 @@ DAMAGES = {"nothing": lambda it: b"", "cut": lambda it: it[:-1], "flipped": lamb
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("which", [1, 2])
+# req: privproc1/3.5 no-failure-fetches
 def test_a_failure_sends_at_most_two_requests(boundary: str, damage: str, which: int) -> None:
     world = World(AT, suite=SUITES[1])
     directory = world.learn()

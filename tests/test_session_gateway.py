@@ -115,6 +115,7 @@ WRONG: dict[str, tuple[Change, type[PeerError]]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
+# req: privproc1/4.5 own-target
 def test_what_is_wrong_with_a_first_request(name: str) -> None:
     world = World(AT, suite=SUITES[1])
     change, error = WRONG[name]
@@ -125,6 +126,7 @@ def test_what_is_wrong_with_a_first_request(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [UP - 1, UP + 1, 2 * UP])
+# req: privproc1/4.5 up-bytes-exactly
 def test_a_first_request_has_the_directorys_size(size: int) -> None:
     world = World(AT, suite=SUITES[1])
     with pytest.raises(PolicyError, match="size"):
@@ -142,6 +144,7 @@ def test_requests_are_framed_with_known_lengths() -> None:
         read(world, wire)
 
 
+# req: privproc1/4.4 canonical-proof-field
 def test_the_encoding_of_a_proof_is_canonical() -> None:
     """The bits that Base64 leaves over are zero: 134 bytes leave two."""
     world = World(AT, suite=SUITES[1])
@@ -150,6 +153,7 @@ def test_the_encoding_of_a_proof_is_canonical() -> None:
         read(world, wire)
 
 
+# req: privproc1/4.5 token-of-the-epoch
 def test_a_token_must_be_good() -> None:
     world = World(AT, suite=SUITES[1])
     good, key = world.token(world.learn()).spend()
@@ -167,6 +171,7 @@ def test_a_token_must_be_good() -> None:
 
 
 # req: privproc1/2.2 outer-covers-exchange
+# req: privproc1/4.5 proof-of-this-exchange
 def test_a_proof_is_about_this_exchange() -> None:
     world = World(AT, suite=SUITES[1])
     device = Device(world)
@@ -186,6 +191,7 @@ def test_a_proof_is_about_this_exchange() -> None:
         ("suffix", DecodeError),
     ],
 )
+# req: privproc1/4.5 open-before-forwarding
 def test_open_is_looked_at_before_it_is_forwarded(message: Any, error: type[PeerError]) -> None:
     """After the token was reserved: what fails here gives the reservation back."""
     world = World(AT, suite=SUITES[1])
@@ -234,6 +240,7 @@ def test_refusals_after_the_token_look_like_those_before(world: World) -> None:
 # Steps.
 
 
+# req: privproc1/9.2 gateway-states
 def test_steps_are_left_once(world: World) -> None:
     exchange = gateway(world).open(Device(world).first()[0], at=AT)
     message = exchange.read(at=AT)
@@ -260,6 +267,7 @@ def test_a_refusal_is_given_once(world: World) -> None:
         exchange.refuse()
 
 
+# req: privproc1/4.7 too-much-is-refused
 def test_an_answer_that_does_not_fit_can_still_be_refused(world: World) -> None:
     wire, pending = Device(world).first()
     exchange = gateway(world).open(wire, at=AT)
@@ -280,6 +288,7 @@ def test_a_first_answer_fills_the_size_to_the_last_byte(world: World) -> None:
         forwarded.answer(bytes(room + 1), endorsements=b"", log_proof=b"", at=AT)
 
 
+# req: privproc1/4.5 reserved-before-forwarding
 def test_nothing_is_forwarded_without_its_reservation(world: World) -> None:
     message, other = (read(world, Device(world).first()[0]) for _ in range(2))
     store = MemoryStore(2)
@@ -300,6 +309,7 @@ def test_nothing_is_forwarded_without_its_reservation(world: World) -> None:
 # Before decapsulation.
 
 
+# req: privproc1/4.5 clear-only-before
 def test_what_does_not_open_is_rejected_in_the_clear() -> None:
     world = World(AT, suite=SUITES[1])
     wire, _ = Device(world).first()

@@ -77,6 +77,8 @@ def test_the_transcript_chains(chat: Chat) -> None:
         chat.session = end.session
 
 
+# req: privproc1/2.4 requests-are-counted
+# req: privproc1/5.2 no-handle-after-the-end
 def test_as_many_as_are_announced() -> None:
     world = World(AT, suite=SUITES[1])
     world.machine.enclave = replace(world.machine.enclave, requests=3)
@@ -89,6 +91,7 @@ def test_as_many_as_are_announced() -> None:
     assert not world.machine.sessions
 
 
+# req: privproc1/2.4 requests-are-counted
 def test_a_device_counts_for_itself(chat: Chat) -> None:
     """An enclave that goes on past its own announcement gets no further request."""
     announcement = replace(chat.session._look().attested.announcement, max_requests=1)
@@ -98,6 +101,7 @@ def test_a_device_counts_for_itself(chat: Chat) -> None:
     assert chat.session is None
 
 
+# req: privproc1/6 last-says-so
 def test_the_last_question_says_so(chat: Chat) -> None:
     request, answer = chat.session.ask(b"Question", at=AT, last=True)
     other = Chat(chat.world)
@@ -108,6 +112,16 @@ def test_the_last_question_says_so(chat: Chat) -> None:
     assert len(chat.world.machine.sessions) == 1  # the other's
 
 
+# req: privproc1/11 continuation-keys-go
+def test_the_key_of_continuations_goes_with_the_session(chat: Chat) -> None:
+    key = chat.session._look().link.key
+    assert len(key.expose()) == 48
+    request, answer = chat.session.ask(b"Question", at=AT, last=True)
+    answer.receive(chat.send(request), at=AT)
+    with pytest.raises(SpentError):
+        key.expose()
+
+
 def test_one_shot_asks_once(chat: Chat) -> None:
     world = chat.world
     reply = world.ask(chat.directory, world.token(chat.directory), b"Question")
@@ -116,6 +130,7 @@ def test_one_shot_asks_once(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("when", ["device", "enclave", "gateway"])
+# req: privproc1/5.3 idle-sessions-end
 def test_a_session_that_idles_ends_at_each(chat: Chat, when: str) -> None:
     chat.ask(b"Question")
     ends = AT + IDLE - (LEASE if when == "device" else 0)
@@ -135,6 +150,7 @@ def test_a_session_that_idles_ends_at_each(chat: Chat, when: str) -> None:
         assert ("handle" if when == "gateway" else "session") in str(error)
 
 
+# req: privproc1/2.4 lifetime-is-kept
 def test_a_session_ends_with_its_announcement_at_both_ends(chat: Chat) -> None:
     while chat.world.at < AT + LIFETIME - 100:
         chat.ask(b"Question")
@@ -172,6 +188,7 @@ def test_a_failure_leaves_no_session_and_sends_nothing(chat: Chat) -> None:
         session_.ask(b"Another", at=AT)
 
 
+# req: privproc1/4.1 question-fits-first
 def test_a_question_that_is_too_large_spends_nothing(chat: Chat) -> None:
     chat.ask(b"Question")
     for attempt in (
@@ -183,6 +200,7 @@ def test_a_question_that_is_too_large_spends_nothing(chat: Chat) -> None:
     assert chat.ask(b"Question") == b"Question"
 
 
+# req: privproc1/11 one-time-keys-go
 def test_a_one_time_key_is_gone_once_it_opened(chat: Chat) -> None:
     (waiting,) = chat.world.machine.sessions.values()
     one_time = waiting._state[0].one_time
@@ -194,6 +212,7 @@ def test_a_one_time_key_is_gone_once_it_opened(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("change", ["number", "previous", "key"])
+# req: privproc1/6.1 of-its-place
 def test_a_request_has_its_place(chat: Chat, change: str) -> None:
     """Sealed for another place in the session, or to the key of the request before: it doesn't open."""
     first = chat.session._look().attested.key
@@ -246,6 +265,7 @@ def test_new_evidence_in_a_live_session(suite: hpke.Suite) -> None:
     assert chat.world.wire.sizes("relay → device")[-2] == 2 * ANSWER_SIZES[0]
 
 
+# req: privproc1/6.3 eight-times
 def test_attestations_have_an_end(chat: Chat) -> None:
     for number in range(ATTESTATIONS - 1):
         assert chat.session._look().attested.sequence == number
@@ -254,6 +274,7 @@ def test_attestations_have_an_end(chat: Chat) -> None:
         chat.session.renew(chat.directory, at=AT)
 
 
+# req: privproc1/6.3 eight-times
 def test_an_enclave_counts_attestations_for_itself(chat: Chat) -> None:
     with mock.patch("privproc.session.enclave.ATTESTATIONS", 1), pytest.raises(PolicyError, match="refused"):
         chat.renew()
@@ -312,6 +333,7 @@ P256 = hpke.Suite(hpke.Kem.P256_SHA256, hpke.Kdf.HKDF_SHA256, hpke.Aead.AES_128_
         ({"log_proof": b"garbage"}, DecodeError),
     ],
 )  # fmt: skip
+# req: privproc1/6.3 suite-and-format-stay
 def test_what_new_evidence_must_be(chat: Chat, change: dict[str, Any], error: type[PeerError]) -> None:
     before = chat.session
     with pytest.raises(error) as raised:
@@ -321,6 +343,7 @@ def test_what_new_evidence_must_be(chat: Chat, change: dict[str, Any], error: ty
         before.ask(b"Question", at=AT)
 
 
+# req: privproc1/6.3 bound-to-what-was
 def test_old_evidence_is_not_new(chat: Chat) -> None:
     """The evidence of the session's own beginning, with its announcement: of this session, but not of this time."""
     offer = Offer.decode(next(data for name, data in chat.world.wire.crossings if name == "enclave → host"))
@@ -346,6 +369,7 @@ def test_new_evidence_of_another_session(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("missing", ["th1", "sequence", "exporter", "leaf", "announcement"])
+# req: privproc1/6.3 bound-to-what-was
 def test_what_the_new_evidence_commits_to(chat: Chat, missing: str) -> None:
     """The binder has every part: an enclave whose part differs is refused."""
     original = session.enclave.Binding
@@ -359,6 +383,7 @@ def test_what_the_new_evidence_commits_to(chat: Chat, missing: str) -> None:
         chat.renew()
 
 
+# req: privproc1/6.3 judged-by-the-present
 def test_a_revoked_enclave_is_not_renewed(chat: Chat) -> None:
     chat.world.machine.report_fields = {"vmpl": 1}
     with pytest.raises(PolicyError, match="VMPL"):
@@ -366,6 +391,7 @@ def test_a_revoked_enclave_is_not_renewed(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("at", [AT + LEASE, AT - 1])
+# req: privproc1/6.3 evidence-in-time
 def test_new_evidence_that_comes_late(chat: Chat, at: int) -> None:
     request, renewing = chat.session.renew(chat.directory, at=AT)
     response = chat.send(request)
@@ -373,6 +399,7 @@ def test_new_evidence_that_comes_late(chat: Chat, at: int) -> None:
         renewing.finish(response, at=at if at > AT else -1)
 
 
+# req: privproc1/6.3 new-evidence-is-whole
 def test_new_evidence_that_is_cut_off(chat: Chat) -> None:
     chat.world.wire.taps["host → gateway"] = lambda data: b""
     with pytest.raises(DecodeError, match="renewal: truncated"):
@@ -393,6 +420,7 @@ def test_close_notify_behind_the_new_evidence_takes_nothing_away(chat: Chat) -> 
     assert chat.ask(b"Question") == b"Question"
 
 
+# req: privproc1/6.3 old-keys-are-gone
 def test_keys_from_before_are_of_no_use(chat: Chat) -> None:
     """A question under the old key, th2 and place, after new evidence: the enclave has none of these any more."""
     chat.ask(b"Question")
@@ -433,6 +461,7 @@ def instead(chat: Chat, data: bytes) -> Iterator[None]:
     ],
     ids=["kind", "empty", "long", "body", "trailing", "short again", "padding of again", "cut"],
 )
+# req: privproc1/6 frames
 def test_frames_that_are_none(chat: Chat, data: bytes) -> None:
     with instead(chat, data), pytest.raises(PolicyError, match="refused"):
         chat.ask(b"Question")
@@ -440,6 +469,7 @@ def test_frames_that_are_none(chat: Chat, data: bytes) -> None:
     assert not chat.world.server.live
 
 
+# req: privproc1/6.3 again-has-a-requests-size
 def test_the_nonce_of_again_has_the_size_of_a_request() -> None:
     for suite in SUITES:
         one_time = responsekey.OneTimeKey.generate(suite)
@@ -453,6 +483,7 @@ def test_the_nonce_of_again_has_the_size_of_a_request() -> None:
                 frames.nonce_of(bad, suite)
 
 
+# req: privproc1/6.3 new-evidence-in-few-sizes
 def test_new_evidence_is_filled_to_few_sizes() -> None:
     for size, expected in ((100, RENEWAL_SIZES[0]), (RENEWAL_SIZES[0], RENEWAL_SIZES[1])):
         renewed = Renewed(b"announcement", 1, b"evidence", bytes(size), b"proof")
@@ -515,6 +546,7 @@ def test_states_show_their_names_alone(chat: Chat) -> None:
 # The epoch's switch.
 
 
+# req: privproc1/5.2 sessions-outlast-epochs
 def test_a_session_survives_the_switch() -> None:
     world = World(AT, suite=SUITES[1])
     end = world.grid.start(world.epoch + 1)
@@ -555,6 +587,7 @@ def test_an_answer_that_comes_after_the_switch_is_read() -> None:
     assert isinstance(complete, session.AnswerComplete)
 
 
+# req: privproc1/6.3 judged-by-the-present
 def test_the_new_directory_decides() -> None:
     """A floor that was raised meanwhile stops a session that was good under the old directory."""
     world = World(AT, suite=SUITES[1])

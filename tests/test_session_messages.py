@@ -52,6 +52,7 @@ by_type = pytest.mark.parametrize("message", ALL, ids=lambda message: type(messa
 
 
 @by_type
+# req: privproc1/1 exact-consumption
 def test_each_byte_of_a_message_counts(message: Any) -> None:
     encoded = message.encode()
     check_codec(type(message).decode, encoded, reencode=lambda it: it.encode())
@@ -73,6 +74,7 @@ def canonical(kind: Any, encoded: bytes) -> None:
     assert kind.decode(encoded).encode() == encoded
 
 
+# req: privproc1/4.3 open-form
 def test_the_layout_of_open() -> None:
     """PROTOCOL §2, written out once more."""
     formats = b"\0\2" + lp(b"\0\1") + lp(b"\xff\xff")
@@ -94,6 +96,7 @@ def test_the_layouts_of_the_others() -> None:
 
 
 @pytest.mark.parametrize("version", [0, 2, 0x100, 0xFFFF])
+# req: privproc1/4.3 open-form
 def test_open_of_another_version_is_unsupported_whatever_follows(version: int) -> None:
     for rest in (OPEN.encode()[2:], b"", b"a layout of its own"):
         with pytest.raises(UnsupportedError, match=f"version {version}"):
@@ -127,6 +130,7 @@ def patched(old: bytes, new: bytes) -> bytes:
         (lp(bytes.fromhex("002000010001")), lp(bytes(7)), "over 6"),
     ],
 )
+# req: privproc1/1 names-are-visible-ascii
 def test_bounds_of_open(old: bytes, new: bytes, why: str) -> None:
     with pytest.raises(DecodeError, match=why):
         Open.decode(patched(old, new))
@@ -221,6 +225,7 @@ HUGE = (1 << 18 | 1).to_bytes(4, "big")
         (Published, lp(b"p") + (1 << 17 | 1).to_bytes(4, "big"), "over 131072"),
     ],
 )
+# req: privproc1/8 bounded-before-reading
 def test_bounds_are_checked_before_anything_is_read(kind: Any, data: bytes, why: str) -> None:
     with pytest.raises(DecodeError, match=why):
         kind.decode(data)
@@ -254,6 +259,9 @@ FIELDS = [b"config", b"suite", b"enc", b"exported", b"token", b"pop"]
 
 
 # req: privproc1/2.6 evidence-in-the-transcript
+# req: privproc1/2.3 th1-covers-open
+# req: privproc1/1 injective-hash
+# req: privproc1/2.2 outer-covers-exchange
 def test_the_transcript_against_its_definition() -> None:
     config, suite, enc, exported, token, pop = FIELDS
     outer = transcript.outer(config, suite, enc, Secret(exported), token, pop)

@@ -101,6 +101,7 @@ def test_any_split_of_a_streamed_answer(cuts: list[int]) -> None:
     assert isinstance(events[-1].session, session.Session)
 
 
+# req: privproc1/5.4 what-came-is-not-the-answer
 def test_a_streamed_answer_that_is_cut_off_says_how_much_is_authentic() -> None:
     whole = streamed(Chat(World(AT, suite=SUITES[1])))[1]
     for count in range(1, len(whole)):
@@ -120,6 +121,7 @@ def test_a_streamed_answer_that_is_cut_off_says_how_much_is_authentic() -> None:
             answer.receive_end(at=AT)
 
 
+# req: privproc1/6.2 whole-whatever-follows
 def test_a_whole_answer_is_whole_whatever_follows(chat: Chat) -> None:
     """The last chunk has come, and then the response is cut off: the answer counts, the session is over."""
     answer, responses = streamed(chat)
@@ -207,6 +209,7 @@ def test_a_session_in_a_pipe(suite: hpke.Suite) -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.kem.name)
+# req: privproc1/5.4 first-pieces-have-one-size
 def test_first_pieces_have_one_size(suite: hpke.Suite) -> None:
     """The plaintext is that of single-shot; on the wire there are two bytes of length before the chunk."""
     piped = Piped(World(AT, suite=suite))
@@ -255,6 +258,7 @@ def test_any_split_of_the_request(cut: int) -> None:
     assert isinstance(event, PipeRequest)
 
 
+# req: privproc1/5.4 what-came-is-not-the-answer
 def test_a_pipe_that_is_cut_off_says_how_much_is_authentic() -> None:
     piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
@@ -290,6 +294,7 @@ def test_a_pipe_that_ends_while_something_is_awaited(stage: str) -> None:
         piped.pipe.receive_end(at=AT)
 
 
+# req: privproc1/5.4 one-thing-at-a-time
 def test_one_question_at_a_time() -> None:
     piped = Piped(World(AT, suite=SUITES[1]))
     session_ = piped.open()
@@ -426,6 +431,7 @@ def test_a_first_piece_that_is_not_right(boundary: str, change: Any, error: type
 
 
 @pytest.mark.parametrize("size", [DOWN - 1, DOWN + 1, DOWN + 16384])
+# req: privproc1/5.4 first-pieces-have-one-size
 def test_a_first_piece_of_another_size(size: int) -> None:
     piped = Piped(World(AT, suite=SUITES[1]))
     original = session.streams.filled
@@ -444,6 +450,7 @@ def test_a_first_piece_of_another_size(size: int) -> None:
         piped.pipe.receive_data(response.content, at=AT)
 
 
+# req: privproc1/5.4 one-thing-at-a-time
 def test_records_that_nothing_asked_for() -> None:
     piped = Piped(World(AT, suite=SUITES[1]))
     piped.open()
@@ -551,6 +558,7 @@ def refused(by: ByHand, error: PeerError, size: int = DOWN) -> None:
     ],
     ids=["framing", "longer", "open", "padding", "trailing", "path", "gateway", "proof"],
 )
+# req: privproc1/5.4 indeterminate-framing
 def test_first_pieces_that_are_refused(piece: Any, error: type[PeerError]) -> None:
     by = ByHand(piece=piece)
     with pytest.raises(error) as raised:
@@ -612,6 +620,7 @@ def test_a_chunked_continuation_is_bounded(chat: Chat) -> None:
         continued(chat.world, bytes(6 << 20))
 
 
+# req: privproc1/5.4 continuations-in-chunks
 def test_a_chunked_continuation_is_of_its_session(chat: Chat) -> None:
     other = Chat(chat.world)
     lives = list(chat.world.server.live.values())
@@ -629,6 +638,7 @@ def test_a_chunked_continuation_is_of_its_session(chat: Chat) -> None:
         event.accept(mine, at=AT)
 
 
+# req: privproc1/5.4 refusals-have-a-size
 def test_a_refused_continuation_has_the_least_size(chat: Chat) -> None:
     upload = continued(chat.world, b"garbage")
     with pytest.raises(DecodeError) as raised:
@@ -638,6 +648,7 @@ def test_a_refused_continuation_has_the_least_size(chat: Chat) -> None:
     assert len(response.content) == ANSWER_SIZES[0] + 1
 
 
+# req: privproc1/5.4 refusals-have-a-size
 def test_a_refusal_of_a_pipe_has_the_size_of_an_answer() -> None:
     by = ByHand(piece=lambda head, message, size: chunked.filled(head, message[:-1] + b"\1", size))
     with pytest.raises(SignatureError) as raised:
@@ -697,6 +708,7 @@ def test_a_long_answer_in_flat_memory() -> None:
 # The state machine.
 
 
+# req: privproc1/9.1 device-states
 def test_every_edge_of_a_pipe_is_listed() -> None:
     assert set(TRANSITIONS) == set(PipeState)
     for row in TRANSITIONS.values():

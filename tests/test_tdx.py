@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from privproc.attestation import NO_REVOCATIONS, Rule
 from privproc.attestation import VerifiedEvidence as AnyEvidence
+from privproc.attestation.dcap import appraisal as dcap
 from privproc.attestation.tdx import (
     AnyPlatform,
     Families,
@@ -631,7 +632,7 @@ def test_keys_that_are_no_points() -> None:
     with pytest.raises(UntrustedError, match="another attestation key"):
         Scene(evidence=bad).appraise()
     with pytest.raises(DecodeError, match="not a point of P-256"):
-        module._key("attestation key", bytes(64))
+        dcap._point("attestation key", bytes(64))
 
 
 EVIDENCE = PLATFORM.quote(report_data=BINDING)

@@ -15,6 +15,8 @@ import pytest
 
 from privproc.attestation import NO_REVOCATIONS, Rule
 from privproc.attestation.certificate import Certificate
+from privproc.attestation.dcap import appraisal as dcap
+from privproc.attestation.dcap.collateral import check_raw, pem_decode, pem_encode
 from privproc.attestation.tdx import (
     INTEL_ROOTS,
     STRICT_CONFIGURATION,
@@ -34,8 +36,6 @@ from privproc.attestation.tdx import (
     strip_padding,
     verify_collateral,
 )
-from privproc.attestation.tdx import appraisal as module
-from privproc.attestation.tdx.collateral import check_raw, pem_decode, pem_encode
 from privproc.errors import DecodeError, ExpiredError, PeerError, PolicyError, UntrustedError
 from privproc.ledger import Logged
 from tests.world.binding import bound
@@ -164,7 +164,7 @@ def test_signatures(tdx: Path, name: str) -> None:
     authority.check_issued(top, top.p256_key())
     pck.check_issued(authority, authority.p256_key())
     check_raw("QE report", pck.p256_key(), quote.qe_report_signature, quote.qe_report)
-    check_raw("quote", module._key("key", quote.attestation_key), quote.signature, quote.signed)
+    check_raw("quote", dcap._point("key", quote.attestation_key), quote.signature, quote.signed)
     platform = Platform.of(pck)
     assert quote.version == real.version
     assert (platform.fmspc.hex(), platform.pcesvn) == (real.fmspc, real.pcesvn)

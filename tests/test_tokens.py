@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc import http, httpauth, trust, voprf
+from privproc import base64url, http, httpauth, trust, voprf
 from privproc.blindrsa import PrivateKey
 from privproc.errors import (
     DecodeError,
@@ -35,6 +35,7 @@ from privproc.tokens import (
     DIRECTORY_PATH,
     DIRECTORY_TYPE,
     GREASE,
+    REQUEST_TYPE,
     RESPONSE_TYPE,
     STATEMENT_SIZE,
     VOPRF,
@@ -50,7 +51,6 @@ from privproc.tokens import (
     TokenChallenge,
     TokenKey,
     TokenRequest,
-    _base64url,
     decode_offers,
     grease_challenge,
     request,
@@ -136,7 +136,7 @@ def test_text_contract(data):
         check_contract(decode, b"PrivateToken token=" + data)
 
 
-# req: rfc9577/2.2 token-layout
+# req: rfc9577/2.2.1 token-layout
 def test_sizes():
     assert len(TOKEN.encode()) == 354
     assert len(TOKEN.authenticator_input) == 98
@@ -229,6 +229,8 @@ NAME = st.text("abcXYZ019-._~:[]@%", min_size=1, max_size=20)
         st.lists(NAME, max_size=4).map(tuple),
     )
 )
+# req: rfc9577/2.1.1 type-comes-first
+# req: rfc9577/2.1.1 challenge-layout
 def test_challenges(challenge):
     encoded = challenge.encode()
     origins = ",".join(challenge.origin_info).encode()
@@ -281,7 +283,7 @@ def _raw_challenge(issuer_name: bytes, context: bytes, origins: bytes) -> bytes:
         _raw_challenge(b"a", b"", b"\xc3\xa9"),
     ],
 )
-# req: rfc9577/2.1 challenge-layout
+# req: rfc9577/2.1.1 context-of-0-or-32-bytes
 def test_malformed_challenges(raw):
     with pytest.raises(DecodeError):
         TokenChallenge.decode(raw)
@@ -292,28 +294,27 @@ def test_malformed_challenges(raw):
 
 @given(st.binary(max_size=70))
 def test_base64url(data):
-    text = _base64url.encode(data)
-    assert _base64url.decode(text, "x") == data
+    text = base64url.encode_padded(data)
+    assert base64url.decode_padded(text, "x") == data
     assert text == base64.urlsafe_b64encode(data).decode()
     for other in (text + "=", text + "\n", " " + text, text + "A", "+" + text[1:], "/" + text[1:], "é" + text[1:]):
         with pytest.raises(DecodeError):
-            _base64url.decode(other, "x")
+            base64url.decode_padded(other, "x")
     if text.endswith("="):
         with pytest.raises(DecodeError):
-            _base64url.decode(text.rstrip("="), "x")
+            base64url.decode_padded(text.rstrip("="), "x")
 
 
 @pytest.mark.parametrize("text", ["AB==", "AAB=", "A===", "A", "=", "====", "AA=A", "AA==AAAA"])
-# req: rfc9577/2.1 padded-base64url
+# req: rfc9577/2.1.2 padded-base64url
 def test_base64url_is_canonical(text):
     with pytest.raises(DecodeError):
-        _base64url.decode(text, "x")
+        base64url.decode_padded(text, "x")
 
 
 # --- headers
 
 
-# req: rfc9577/2.2 credentials-ignore-others
 def test_authorization():
     value = TOKEN.authorization()
     assert value == b'PrivateToken token="' + base64.urlsafe_b64encode(TOKEN.encode()) + b'"'
@@ -325,11 +326,21 @@ def test_authorization():
         Token.from_authorization(b"Basic token=a")
 
 
+# req: rfc9577/2.2.2 credentials-ignore-others
+def test_other_parameters_of_credentials():
+    token = base64.urlsafe_b64encode(TOKEN.encode())
+    value = b'PrivateToken x=1, token="' + token + b'", challenge="!", realm="a"'
+    assert Token.from_authorization(value) == TOKEN
+
+
 AGES = st.one_of(st.none(), st.integers(0, 10**10 - 1))
 
 
 @given(st.builds(OfferedChallenge, st.just(CHALLENGE), st.one_of(st.none(), st.binary(max_size=400)), AGES))
-# req: rfc9577/2.1 unknown-type-is-ignored
+# req: rfc9577/2.1.1 unknown-type-is-ignored
+# req: rfc9577/2.1.2 several-challenges
+# req: rfc9577/2.1.3 names-without-case
+# req: rfc9577/2.1.3 origin-is-listed
 def test_offers(offer):
     auth = offer.encode()
     assert OfferedChallenge.decode(auth) == offer
@@ -339,7 +350,26 @@ def test_offers(offer):
     assert decode_offers(field, origin="gateway.example.evil") == (other,)
 
 
-# req: rfc9577/2.1 origin-is-listed
+@pytest.mark.parametrize(
+    "contents",
+    [
+        *(_raw_challenge(b"a", bytes(size), b"") for size in (1, 31, 33, 255)),
+        CHALLENGE.encode() + b"\0",
+        CHALLENGE.encode()[:-1],
+        b"",
+        b"\0",
+    ],
+)
+# req: rfc9577/2.1.1 context-of-0-or-32-bytes
+# req: rfc9577/2.1.3 malformed-challenge-is-ignored
+def test_malformed_challenges_are_passed_over(contents):
+    """The others of the same field are answered."""
+    offer = OfferedChallenge(CHALLENGE)
+    bad = httpauth.Auth("PrivateToken", (("challenge", base64url.encode_padded(contents)),))
+    field = httpauth.encode_challenges([bad, offer.encode(), bad])
+    assert decode_offers(field, origin="gateway.example") == (offer,)
+
+
 def test_an_offer_without_origins_is_for_all():
     offer = OfferedChallenge(TokenChallenge(BLIND_RSA, "issuer.example", b"", ()))
     assert decode_offers(offer.encode().encode(), origin="any.example") == (offer,)
@@ -360,10 +390,10 @@ def test_an_offer_without_origins_is_for_all():
         ((("token-key", "A" * 4100),), DecodeError),
     ],
 )
-# req: rfc9577/2.1 malformed-challenge-is-ignored
+# req: rfc9577/2.1.2 max-age-in-seconds
 def test_malformed_offers(params, error):
     if params and params[0][0] != "challenge":
-        params = (("challenge", _base64url.encode(CHALLENGE.encode())), *params)
+        params = (("challenge", base64url.encode_padded(CHALLENGE.encode())), *params)
     with pytest.raises(error):
         OfferedChallenge.decode(httpauth.Auth("PrivateToken", params))
 
@@ -374,13 +404,14 @@ def test_another_scheme_is_no_offer():
 
 
 # req: rfc9577/4.1 grease
+# req: rfc9577/6.2.1 reserved-types-at-random
 def test_grease_is_refused_and_varies():
     seen = set()
     for _ in range(50):
         auth = httpauth.decode_challenges(grease_challenge().encode())[0]
         with pytest.raises(UnsupportedError):
             OfferedChallenge.decode(auth)
-        contents = _base64url.decode(auth.get("challenge"), "x")
+        contents = base64url.decode_padded(auth.get("challenge"), "x")
         seen.add(contents[:2])
         assert int.from_bytes(contents[:2], "big") in GREASE
     assert len(seen) > 3
@@ -389,7 +420,8 @@ def test_grease_is_refused_and_varies():
 # --- keys and directory
 
 
-# req: rfc9578/6.5 pss-parameters-in-the-key
+# req: rfc9578/6.5 key-id
+# req: rfc9578/6.5 rsassa-pss-oid
 def test_token_key():
     assert KEY.key_id == hashlib.sha256(KEY.encoded).digest()
     assert KEY.truncated_id == KEY.key_id[31]
@@ -403,6 +435,34 @@ def test_token_key():
     numbers = load_der_public_key(KEY.encoded)
     with pytest.raises(UnsupportedError):
         TokenKey(BLIND_RSA, numbers.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+# req: rfc9578/6.5 salt-of-48-bytes
+# req: rfc9578/6.5 no-digest-parameters
+def test_token_key_in_another_form():
+    """The id is a hash of the bytes: one key in two forms would be two keys."""
+    algorithm, rest = KEY.encoded[4:67], KEY.encoded[67:]
+    salted = algorithm.replace(bytes.fromhex("a203020130"), bytes.fromhex("a203020120"))
+    hashed = algorithm.replace(bytes.fromhex("0609608648016503040202"), bytes.fromhex("0609608648016503040201"))
+    nulls = bytes.fromhex(
+        "304106092a864886f70d01010a3034a00f300d06096086480165030402020500"
+        "a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130"
+    )
+    assert len({algorithm, salted, hashed, nulls}) == 4
+    for other in (salted, hashed, nulls):
+        encoded = b"\x30\x82" + (len(other) + len(rest)).to_bytes(2, "big") + other + rest
+        assert load_der_public_key(encoded).public_numbers() == load_der_public_key(KEY.encoded).public_numbers()
+        with pytest.raises(UnsupportedError):
+            TokenKey(BLIND_RSA, encoded)
+
+
+# req: rfc9578/4 well-known-directory
+# req: rfc9578/5.1 media-types
+def test_names():
+    assert DIRECTORY_PATH == "/.well-known/private-token-issuer-directory"
+    assert DIRECTORY_TYPE == b"application/private-token-issuer-directory"
+    assert REQUEST_TYPE == b"application/private-token-request"
+    assert RESPONSE_TYPE == b"application/private-token-response"
 
 
 DIRECTORY = IssuerDirectory("/request?a=b", (TokenKey(BLIND_RSA, KEY.encoded, AT), OTHER))
@@ -426,6 +486,7 @@ def test_directory():
 
 
 # req: rfc9578/4 not-before
+# req: rfc9578/4 first-key-in-use
 def test_directory_key():
     assert DIRECTORY.key(at=AT).key_id == KEY.key_id
     assert DIRECTORY.key(at=AT - 1).key_id == OTHER.key_id
@@ -437,7 +498,7 @@ def test_directory_key():
 
 
 def _directory(**changes: object) -> bytes:
-    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.encoded)}
+    entry = {"token-type": 2, "token-key": base64url.encode_padded(KEY.encoded)}
     body = {"issuer-request-uri": "/a", "token-keys": [entry]}
     for name, value in changes.items():
         target = body if name in ("uri", "keys") else entry
@@ -447,6 +508,12 @@ def _directory(**changes: object) -> bytes:
         else:
             target[key] = value
     return json.dumps(body).encode()
+
+
+# req: rfc9578/4 unknown-members-are-ignored
+def test_other_members_of_a_directory():
+    more = json.loads(_directory(extra={"a": [1]})) | {"extra": None}
+    assert IssuerDirectory.decode(json.dumps(more).encode()) == IssuerDirectory.decode(_directory())
 
 
 @pytest.mark.parametrize(
@@ -519,16 +586,16 @@ def test_directory_limits():
 
 
 def test_directory_with_a_key_twice():
-    entry = {"token-type": 2, "token-key": _base64url.encode(KEY.encoded)}
+    entry = {"token-type": 2, "token-key": base64url.encode_padded(KEY.encoded)}
     with pytest.raises(DecodeError):
         IssuerDirectory.decode(_directory(keys=[entry, entry | {"not-before": 1}]))
 
 
-# req: rfc9578/6.5 modulus-of-2048-bits
+# req: rfc9578/8.2.2 modulus-of-2048-bits
 def test_directory_with_an_unusable_key_is_refused_whole():
     with pytest.raises(UnsupportedError):
         IssuerDirectory.decode(
-            _directory(token_key=_base64url.encode(PrivateKey.generate(3072).public_key.encode_spki()))
+            _directory(token_key=base64url.encode_padded(PrivateKey.generate(3072).public_key.encode_spki()))
         )
 
 
@@ -552,6 +619,7 @@ def test_derandomised_twin_is_the_same_protocol():
     assert ORIGIN.redeem(token, challenge=CHALLENGE, at=AT).token.nonce == nonce
 
 
+# req: rfc9577/5.1 random-nonce
 def test_two_requests_at_once_have_their_own_states():
     # privacypass-ts keeps the state in the client: the second request made the first one's response useless.
     first_wire, first = request(CHALLENGE, trusted(KEY), at=AT)
@@ -582,10 +650,10 @@ def test_pending_is_used_once(start):
 
 @pytest.mark.parametrize("start", [request, request_bound])
 @pytest.mark.parametrize("cut", [0, 1, 255])
-# req: rfc9578/6.3 response-size
+# req: rfc9578/6.2 response-size
 def test_short_responses(start, cut):
     _, pending = start(CHALLENGE, trusted(KEY), at=AT)
-    with pytest.raises(DecodeError):
+    with pytest.raises(DecodeError, match="TokenResponse"):
         pending.finish(bytes(cut))
 
 
@@ -614,7 +682,7 @@ def test_request_needs_a_key_in_use():
         request(VOPRF_CHALLENGE, trusted(KEY), at=AT)
 
 
-# req: rfc9578/5.2 issuer-checks-request
+# req: rfc9578/6.2 issuer-checks-request
 def test_issuer_refuses():
     service = issuer()
     wire, _ = request(CHALLENGE, trusted(KEY), at=AT)
@@ -672,7 +740,6 @@ def test_world_issuer():
 # --- redemption
 
 
-# req: rfc9577/2.2 digest-matches-challenge
 def test_redeem():
     redeemed = ORIGIN.redeem(Token.from_authorization(TOKEN.authorization()), challenge=CHALLENGE, at=AT)
     assert redeemed.token == TOKEN
@@ -685,7 +752,8 @@ def test_redeem():
         Origin([trusted(KEY), trusted(KEY, not_after=AT + 1)])
 
 
-# req: rfc9577/2.2 type-matches-challenge
+# req: rfc9577/2.2.1 type-matches-challenge
+# req: rfc9577/2.2.1 digest-matches-challenge
 def test_redeem_checks_in_order():
     origin = Origin([trusted(KEY)])
     other_challenge = TokenChallenge(BLIND_RSA, "issuer.example", b"", ("gateway.example",))
@@ -705,7 +773,8 @@ def test_redeem_checks_in_order():
 
 
 @given(st.integers(2, 353), st.integers(1, 255))
-# req: rfc9577/2.2.1 authenticator-input
+# req: rfc9577/2.2.3 authenticator-input
+# req: rfc9578/6.4 verified-with-the-public-key
 def test_no_byte_of_a_token_can_be_changed(place, change):
     raw = bytearray(TOKEN.encode())
     raw[place] ^= change
@@ -743,6 +812,7 @@ def test_possession_as_specified():
     verify_possession(pop, proof_key.nonce, TH1, proof_key.sign(TH1))
 
 
+# req: privproc1/2.1 proof-signs-the-exchange
 def test_bound_tokens():
     wire, pending = request_bound(CHALLENGE, trusted(KEY), at=AT)
     bound = pending.finish(issuer().issue(wire, at=AT))
@@ -771,6 +841,7 @@ def test_a_bound_token_is_spent_once():
             again()
 
 
+# req: privproc1/2.1 fresh-proof-keys
 def test_proof_keys_are_fresh():
     _, first = request_bound(CHALLENGE, trusted(KEY), at=AT)
     keys = [ProofKey.generate() for _ in range(3)]
@@ -800,6 +871,7 @@ def verify_own(pop: bytes, proof: bytes = PROOF) -> None:
     verify_possession(pop, nonce, TH1, proof)
 
 
+# req: privproc1/2.1 proof-form
 def test_possession_encodings():
     check_codec(verify_own, POP)
     check_codec(lambda proof: verify_own(POP, proof), PROOF)
@@ -813,6 +885,7 @@ def test_possession_contract(pop, proof):
 
 
 @given(st.integers(0, 65), st.integers(1, 255))
+# req: privproc1/2.1 nonce-is-checked
 def test_possession_covers_every_byte(place, change):
     changed = bytearray(POP)
     changed[place] ^= change
@@ -861,6 +934,7 @@ def test_small_order_points_are_of_small_order(y):
 
 @pytest.mark.parametrize("y", sorted({*SMALL_ORDER_Y, P, P + 1}))
 @pytest.mark.parametrize("sign", [0, 1])
+# req: privproc1/2.1 small-order-proof-keys
 def test_small_order_keys_are_refused(y, sign):
     key = (y | sign << 255).to_bytes(32, "little")
     with pytest.raises(UntrustedError):

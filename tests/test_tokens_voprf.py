@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import pickle
 
@@ -98,7 +99,6 @@ def issued(token_type: int) -> Token:
 
 
 @all_types
-# req: rfc9578/5.1 voprf-request
 def test_single(token_type):
     request_size, response_size, token_size, key_size = SIZES[token_type]
     wire, pending = started(token_type)
@@ -127,6 +127,18 @@ def test_codecs(token_type):
     check_codec(TokenChallenge.decode, CHALLENGES[token_type].encode(), reencode=TokenChallenge.encode)
 
 
+@all_types
+# req: rfc9578/5.1 request-layout
+# req: rfc9578/5.1 truncated-key-id
+# req: rfc9578/5.5 key-id
+def test_layout_of_requests(token_type):
+    wire, _ = started(token_type)
+    key = KEYS[token_type]
+    assert key.key_id == hashlib.sha256(key.encoded).digest()
+    assert wire[:3] == token_type.to_bytes(2, "big") + key.key_id[-1:]
+    assert len(wire[3:]) == KINDS[token_type].blinded_size
+
+
 @typed
 def test_derandomised_twin_is_the_same_protocol(token_type):
     nonce, blind = b"n" * 32, PRIVATE[token_type].suite.group.scalars.random()
@@ -145,6 +157,7 @@ def test_the_authenticator_is_the_function_of_the_rest(token_type):
 @typed
 @settings(max_examples=15)
 @given(data=st.data())
+# req: rfc9578/5.4 verified-with-the-private-key
 def test_no_byte_of_a_token_can_be_changed(token_type, data):
     token = FIXED[token_type]
     raw = bytearray(token.encode())
@@ -159,6 +172,8 @@ FIXED = {token_type: issued(token_type) for token_type in SIZES}
 
 
 @typed
+# req: rfc9578/5.2 element-and-proof
+# req: rfc9578/5.3 client-verifies-proof
 def test_every_byte_of_a_response_counts(token_type):
     wire, _ = started(token_type)
     response = ISSUER.issue(wire, at=AT)
@@ -191,6 +206,7 @@ def test_issuance_under_another_key_is_refused(token_type):
 
 
 @typed
+# req: rfc9578/5.2 issuer-checks-request
 def test_issuer_refuses(token_type):
     wire, _ = started(token_type)
     size = KINDS[token_type].blinded_size

@@ -92,7 +92,7 @@ def test_inputs_are_hidden(suite):
 
 
 @every
-# req: rfc9497/3.1 mode-separation
+# req: rfc9497/3.3.3 info-tweaks-the-key
 def test_info_and_mode_separate(suite):
     key = key_of(suite)
     one, other = voprf.PoprfServer(key, b"a"), voprf.PoprfServer(key, b"b")
@@ -135,6 +135,7 @@ def test_answers_are_read_once(suite):
 
 @every
 # req: rfc9497/2.2.2 proof-is-verified
+# req: rfc9497/3.3.2 no-output-without-proof
 def test_only_the_announced_key(suite):
     other = voprf.PrivateKey.generate(suite)
     blinded, pending = voprf.VoprfClient(key_of(suite).public_key).blind([b"x"] * 2)
@@ -146,8 +147,30 @@ def test_only_the_announced_key(suite):
 
 
 @every
-@pytest.mark.parametrize("place", range(4))
 # req: rfc9497/2.2.1 composites-bind-all
+def test_weights_depend_on_everything(suite):
+    """Else somebody could choose elements whose errors cancel out."""
+    given = [base(suite, number) for number in (2, 3, 4, 5, 6)]
+
+    def weights(key, first, second, one, other):
+        statement = dleq.Statement(
+            suites.context(suite, voprf.Mode.VOPRF), key, None, (first, second), (), (one, other), ()
+        )
+        return statement.weights()
+
+    seen = [weights(*given)]
+    for place in range(5):
+        seen.append(weights(*given[:place], base(suite, 7), *given[place + 1 :]))
+    assert len({weight for pair in seen for weight in pair}) == 2 * 6 - 4  # of two weights, one is over other elements
+    assert all(pair != seen[0] for pair in seen[1:])
+    assert (
+        weights(given[0], given[1], given[1], given[2], given[2])[0]
+        != weights(given[0], given[1], given[1], given[2], given[2])[1]
+    )
+
+
+@every
+@pytest.mark.parametrize("place", range(4))
 def test_every_part_of_an_answer_counts(suite, place):
     key = key_of(suite)
     blinded, pending = voprf.VoprfClient(key.public_key).blind([b"x", b"y"])
@@ -175,6 +198,7 @@ def test_commitments_that_vanish(suite):
 
 
 @every
+# req: rfc9497/3.3 malformed-aborts
 def test_finish_contract(suite):
     key = key_of(suite)
     client, server = voprf.VoprfClient(key.public_key), voprf.VoprfServer(key)
@@ -192,7 +216,6 @@ def test_finish_contract(suite):
 @every
 @settings(max_examples=15)
 @given(data=st.data())
-# req: rfc9497/2.1 elements-are-validated
 def test_bytes_in_contract(suite, data):
     size, scalar_size = suite.group.element_size, suite.group.scalars.size
     raw = data.draw(st.one_of(st.binary(min_size=size, max_size=size), st.binary(max_size=size + 2)))
@@ -205,7 +228,7 @@ def test_bytes_in_contract(suite, data):
 
 
 @every
-# req: rfc9497/3.3.1 input-sizes
+# req: rfc9497/5.1 input-sizes
 def test_wrong_use(suite):
     key = key_of(suite)
     clients = [voprf.OprfClient(suite), voprf.VoprfClient(key.public_key), voprf.PoprfClient(key.public_key, b"")]
@@ -237,6 +260,16 @@ def test_info_that_cancels_the_key(suite):
     with pytest.raises(DecodeError):
         voprf.PoprfClient(key.public_key, b"info")
     assert voprf.PoprfServer(key, b"other")
+
+
+# req: rfc9497/3.3.1 input-that-maps-to-the-identity
+def test_input_that_maps_to_the_identity(monkeypatch):
+    """Nobody can find one; its blinded element would be the same for every blind."""
+    point = P256.decode(base(voprf.P256_SHA256, 1), "element").point_at_infinity()
+    monkeypatch.setattr(type(P256), "from_uniform", lambda _self, _uniform, *, public: point)
+    for client in (voprf.OprfClient(voprf.P256_SHA256), voprf.VoprfClient(key_of(voprf.P256_SHA256).public_key)):
+        with pytest.raises(DecodeError, match="identity"):
+            client.blind([b"x"])
 
 
 @every
@@ -372,11 +405,14 @@ def test_scalars_are_canonical(suite):
     check_codec(lambda data: scalars.decode(data, "x"), scalar_of(suite, 1 << 100), reencode=lambda value: value)
 
 
+# req: rfc9497/4.7.2 scalars-without-bias
 def test_a_random_scalar_is_not_zero(monkeypatch):
     scalars = IntegerScalars(ORDER, "little")
     drawn = iter([bytes(48), b"\1" * 48])
-    monkeypatch.setattr("privproc.voprf.group.os.urandom", lambda size: next(drawn)[:size])
+    sizes = []
+    monkeypatch.setattr("privproc.voprf.group.os.urandom", lambda size: sizes.append(size) or next(drawn)[:size])
     assert any(scalars.random())
+    assert min(sizes) * 8 >= ORDER.bit_length() * 3 / 2
     assert next(drawn, None) is None
 
 
@@ -415,6 +451,21 @@ def test_sums_of_edges(suite, count):
     with pytest.raises(UsageError):
         group.combine([], [])
     assert group.encode(group.combine([], [], base=scalar_of(suite, 5))) == base(suite, 5)
+
+
+@every
+def test_two_elements(suite):
+    group = suite.group
+    three, five = (group.decode(base(suite, factor), "element") for factor in (3, 5))
+    assert group.encode(group.add(three, five)) == base(suite, 8)
+    assert group.encode(group.add(three, three)) == base(suite, 6)
+    assert group.encode(group.negate(five)) == base(suite, -5)
+    assert group.encode(group.add(three, group.negate(five))) == base(suite, -2)
+    nothing = group.add(five, group.negate(five))
+    assert group.encode(group.add(nothing, three)) == base(suite, 3)
+    with pytest.raises(DecodeError):
+        group.encode(nothing)
+    assert (group.encode(three), group.encode(five)) == (base(suite, 3), base(suite, 5))
 
 
 @every
@@ -525,6 +576,7 @@ def test_field_numbers(make):
 
 
 @pytest.mark.parametrize("suite", [suite for suite in ALL if hasattr(suite.group, "_map") or suite is PORTABLE])
+# req: rfc9497/7.4 constant-time
 def test_no_secret_scalar_is_a_public_integer(suite, monkeypatch):
     """CVE-2024-23342: whatever is secret goes to the constant-time product, in full size, however short it is."""
     seen = []
@@ -541,6 +593,7 @@ def test_no_secret_scalar_is_a_public_integer(suite, monkeypatch):
     assert not secret & {int(number) for number in seen if number._public}
 
 
+# req: rfc9497/7.4 constant-time
 def test_constant_time_integers_are_demanded(monkeypatch):
     for version in ((3, 23, 0), (4, 2, 9)):
         monkeypatch.setattr(Crypto, "version_info", version)
@@ -582,6 +635,7 @@ class Fake:
     ("library", "why"),
     [
         (Fake(missing="crypto_core_ristretto255_add"), "no ristretto255"),
+        (Fake(missing="crypto_core_ristretto255_sub"), "no ristretto255"),
         (Fake(started=-1), "start"),
         (Fake(), "known answer"),
     ],

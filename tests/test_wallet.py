@@ -285,6 +285,7 @@ def test_tokens_die_with_their_epoch():
         held.add(plan, [bound()], at=NOW + 86400)
 
 
+# req: rfc9577/2.1.4 kept-tokens-by-challenge
 def test_sources():
     issuer = voprf.PrivateKey(voprf.RISTRETTO255_SHA512, Secret((5).to_bytes(32, "little")))
     key = TokenKey.of(issuer.public_key)

@@ -98,6 +98,7 @@ def test_who_sees_what(fleet: Fleet, world: World) -> None:
     assert not world.wire.saw("relay", outer)
 
 
+# req: privproc1/14.5 one-wrap-leaves
 def test_only_the_chosen_nodes_wrap_leaves_the_gateway(fleet: Fleet, world: World) -> None:
     request, answer = sealed(fleet)
     asked: list[Wrapped] = []
@@ -162,6 +163,7 @@ def test_a_longer_conversation(fleet: Fleet) -> None:
 # Before a token is spent.
 
 
+# req: privproc1/14.4 checks-before-the-token
 def test_what_fails_before_the_request_spends_no_token(fleet: Fleet, world: World) -> None:
     directory = world.learn()
     nodes = fleet.learn(directory)
@@ -235,6 +237,7 @@ def verify(fleet: Fleet, server: Any, *, at: int = AT, **changes: Any) -> wrappe
     return wrapped.verify_passport(replace(server.passport()), args.pop("directory"), at=at, **args)
 
 
+# req: privproc1/14.3 windows
 def test_windows_of_a_passport(fleet: Fleet) -> None:
     server = fleet.server(b"it", not_before=AT, not_after=AT + 100)
     for at in (AT, AT + 69):
@@ -258,6 +261,7 @@ def low_order(kem: Kem) -> hpke.PublicKey:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.kem.name)
+# req: privproc1/14.3 low-order-nodes
 def test_a_key_of_low_order_is_refused_before_a_token_is_spent_on_it(suite: Suite) -> None:
     world = World(AT, suite=suite)
     fleet = Fleet(world, count=3)
@@ -279,6 +283,7 @@ P256 = Suite(Kem.P256_SHA256, Kdf.HKDF_SHA256, Aead.AES_128_GCM)
         (UntrustedError, {"package": bytes(48)}),
     ],
 )
+# req: privproc1/14.3 statements
 def test_statements_that_are_refused(fleet: Fleet, world: World, error: type[Exception], changes: Any) -> None:
     passport = forged(fleet, **changes)
     with pytest.raises(error):
@@ -296,10 +301,13 @@ def test_a_role_that_the_directory_does_not_list(fleet: Fleet, world: World) -> 
         wrapped.learn_nodes(fleet.fetch(), world.learn(), role="translate", anchors=world.anchors, at=AT)
 
 
+# req: privproc1/14.3 windows
 def test_the_longest_life_that_is_accepted(fleet: Fleet) -> None:
     verify(fleet, fleet.server(b"long", not_before=AT, not_after=AT + LONGEST))
 
 
+# req: privproc1/14.3 agreed-roster
+# req: privproc1/14.3 statements
 def test_a_roster_counts_when_enough_mirrors_show_it(fleet: Fleet, world: World) -> None:
     def learn(copies: list[tuple[str, bytes]]) -> Nodes:
         return wrapped.learn_nodes(copies, world.learn(), role=ROLE, anchors=world.anchors, at=AT)
@@ -315,6 +323,7 @@ def test_a_roster_counts_when_enough_mirrors_show_it(fleet: Fleet, world: World)
             learn(wrong)
 
 
+# req: privproc1/14.3 some-may-fail
 def test_the_failure_of_the_last_passport_is_told(fleet: Fleet, world: World) -> None:
     fleet.servers = fleet.servers[:3]
     fleet.servers[1].report_fields["policy"] = 1 << 17
@@ -326,6 +335,7 @@ def test_the_failure_of_the_last_passport_is_told(fleet: Fleet, world: World) ->
     assert len(fleet.learn(world.learn()).each) == 3
 
 
+# req: privproc1/14.4 uniform-draw
 def test_nodes_are_drawn_uniformly_and_each_once(fleet: Fleet, world: World) -> None:
     nodes = fleet.learn(world.learn())
     places: list[Counter[bytes]] = [Counter(), Counter(), Counter()]
@@ -388,6 +398,7 @@ WRAP = keys.Wrap(bytes(32), bytes(64))
         (DecodeError, lambda message, nodes, head: with_head(message, head[:-1] + b"\1")),
     ],
 )
+# req: privproc1/14.5 gateway-checks
 def test_what_the_gateway_refuses(fleet: Fleet, error: Any, content: Any) -> None:
     exchange, read = opened(fleet, content)
     if error is None:
@@ -407,6 +418,7 @@ def test_the_proof_covers_the_head(fleet: Fleet) -> None:
         read()
 
 
+# req: privproc1/14.5 one-wrap-leaves
 def test_a_request_goes_to_one_of_its_nodes_with_its_own_token(fleet: Fleet, world: World) -> None:
     _, read = opened(fleet, lambda message, nodes, head: (message, head))
     message = read()
@@ -441,6 +453,7 @@ def statement(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+# req: privproc1/14.1 node-binder
 def test_a_node_says_what_it_is() -> None:
     node = Node.generate(**statement())
     said = Statement.decode(node.statement)
@@ -483,6 +496,7 @@ def asked(node: Node, question: bytes = QUESTION, **changes: Any) -> Delivery:
 
 
 @pytest.mark.slow
+# req: privproc1/14.1 keys-are-erased
 def test_a_node_opens_within_its_window_and_erases_its_key_at_the_end() -> None:
     node = Node.generate(**statement(capacity=10))
     with pytest.raises(ExpiredError):
@@ -506,6 +520,7 @@ def test_a_node_can_be_erased_sooner() -> None:
     assert not reaches(node, hpke.PrivateKey)
 
 
+# req: privproc1/14.6 once-each
 def test_a_node_opens_a_request_once_and_no_more_than_it_can_remember() -> None:
     node = Node.generate(**statement(capacity=2))
     first = asked(node).encode()
@@ -535,6 +550,7 @@ def test_a_node_opens_a_request_once_and_no_more_than_it_can_remember() -> None:
         (OpenError, {"wrap": keys.Wrap(bytes(31), bytes(64))}),
     ],
 )
+# req: privproc1/14.6 node-checks
 def test_what_a_node_refuses(error: type[Exception], changes: Any) -> None:
     node = Node.generate(**statement())
     with pytest.raises(error):
@@ -551,6 +567,7 @@ def test_a_node_is_made_by_generate_and_has_one_body_per_head() -> None:
 # The keys.
 
 
+# req: privproc1/14.6 who-answers
 def test_other_nodes_learn_nothing_of_an_answer() -> None:
     """Two nodes open the same request; what one answers can't be made or read with the other's keys."""
     suite = SUITES[0]
@@ -571,6 +588,7 @@ def test_other_nodes_learn_nothing_of_an_answer() -> None:
         answers.of(0)
 
 
+# req: privproc1/14.6 who-answers
 def test_an_index_that_no_node_has() -> None:
     suite = SUITES[1]
     private = hpke.PrivateKey.generate(suite.kem)
@@ -581,6 +599,7 @@ def test_an_index_that_no_node_has() -> None:
             answers.of(index)
 
 
+# req: privproc1/14.4 wraps-have-their-place
 def test_a_wrap_opens_in_its_place_only() -> None:
     suite = SUITES[1]
     private = hpke.PrivateKey.generate(suite.kem)
@@ -601,6 +620,7 @@ def test_a_wrap_opens_in_its_place_only() -> None:
     flip=st.integers(1, 255),
 )
 @settings(max_examples=25)
+# req: privproc1/14.4 one-body
 def test_a_body_opens_whole_or_not_at_all(data: bytes, place: int, flip: int) -> None:
     suite = SUITES[1]
     private = hpke.PrivateKey.generate(suite.kem)
@@ -630,6 +650,7 @@ def test_a_body_whose_plaintext_is_no_request() -> None:
 # Messages.
 
 
+# req: privproc1/14.4 head-form
 def test_a_head_that_does_not_fit() -> None:
     head = Head("r" * 255, "l" * 255, "n" * 255, bytes(32), bytes(32), (bytes(48),) * 8, bytes(48))
     with pytest.raises(UsageError):
@@ -638,6 +659,7 @@ def test_a_head_that_does_not_fit() -> None:
     assert Head.decode(longest.encode()) == longest
 
 
+# req: privproc1/14.2 roster-form
 def test_counts_out_of_bounds() -> None:
     head = Head("r", "l", "n", bytes(32), bytes(32), (bytes(48),) * 2, bytes(48)).encode()
     for count in (0, 1, 9):

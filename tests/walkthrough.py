@@ -124,7 +124,7 @@ def hostile() -> bool:
     for party in dict.fromkeys(run.party for run in RUNS):
         rows = []
         for run in (run for run in RUNS if run.party == party):
-            world = World(int(time.time()))
+            world = run.world(int(time.time()))
             ending = run.ending(world)
             sent = "question sent" if question_left(world) else "nothing sent"
             rows.append([run.name, ending, sent, "as it must" if run.ended_well(world, ending) else "WRONG"])

@@ -1,5 +1,5 @@
 """Evidence, policy, appraisal and the binder. One folder a kind of hardware, with an ``appraise`` of its own:
-:mod:`.snp`, :mod:`.tdx`, :mod:`.nitro`, and for the devices in a machine :mod:`.nvidia`. :mod:`.binder`,
+:mod:`.snp`, :mod:`.tdx`, :mod:`.sgx`, :mod:`.nitro`, and for the devices in a machine :mod:`.nvidia`. :mod:`.binder`,
 :mod:`.expectation` and the common fields of the processors' results are the same for all.
 """
 

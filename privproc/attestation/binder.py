@@ -140,6 +140,7 @@ class Binding:
         """The nonce (32 bytes) that device ``index`` (uint16; a GPU, a switch) must sign."""
         if not 0 <= index <= _MOST:
             raise UsageError("devices are counted in uint16")
+        # req: privproc1/2.5 devices-in-order
         return hashlib.sha256(lp(b"privproc/1 dev") + lp(self.pre) + index.to_bytes(2, "big")).digest()
 
     def report_data(self, devices: Sequence[tuple[int, bytes]]) -> SessionBinding:
@@ -148,6 +149,7 @@ class Binding:
             raise UsageError("devices and their types are counted in uint16")
         items = [kind.to_bytes(2, "big") + hashlib.sha384(evidence).digest() for kind, evidence in devices]
         dev = len(items).to_bytes(2, "big") + b"".join(map(lp, items))
+        # req: privproc1/2.5 tag-of-its-own
         return SessionBinding._of(_TAG + tagged_hash("bind", self.pre, dev))
 
 

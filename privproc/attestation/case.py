@@ -11,12 +11,14 @@ Who has verified chain, collateral and log proof already calls the ``appraise`` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, overload
 
-from privproc.attestation import nitro, snp, tdx, verified
+from privproc.attestation import nitro, sgx, snp, tdx, verified
 from privproc.attestation.binder import SessionBinding
 from privproc.attestation.cache import Cache
+from privproc.attestation.dcap.collateral import VerifiedCollateral
 from privproc.attestation.expectation import (
     Expectation,
     KeyBinding,
@@ -29,6 +31,7 @@ from privproc.attestation.expectation import (
 from privproc.attestation.nitro import appraisal as nitro_appraisal
 from privproc.attestation.policyfile import AnyPolicy
 from privproc.attestation.roots import Roots
+from privproc.attestation.sgx import appraisal as sgx_appraisal
 from privproc.attestation.snp import appraisal as snp_appraisal
 from privproc.attestation.tdx import appraisal as tdx_appraisal
 from privproc.errors import DecodeError, UsageError
@@ -68,6 +71,7 @@ class StatedBinding:
 
 Binding = SessionBinding | KeyBinding | NoBinding | StatedBinding
 
+V = TypeVar("V", bound=VerifiedCollateral)
 B_co = TypeVar("B_co", bound=Binding, covariant=True)
 
 
@@ -115,7 +119,8 @@ class Case(Generic[B_co]):
     """The arguments of an appraisal. ``policy`` decides the format.
 
     ``endorsements``: the encoded :class:`snp.Endorsements <privproc.attestation.snp.Endorsements>` or
-    :class:`tdx.Collateral <privproc.attestation.tdx.Collateral>`; empty for Nitro, whose documents carry theirs.
+    :class:`tdx.Collateral <privproc.attestation.tdx.Collateral>` (SGX: the same); empty for Nitro, whose documents
+    carry theirs.
     ``roots``: the vendor's. ``log`` is a pinned measurement for programs in no ledger, below the level of a session
     only.
     """
@@ -167,7 +172,9 @@ def decide(case: Case[Binding], *, cache: Cache | None) -> verified.Findings:
     expected = _expectation(case.binding, logged, case.role, revoked)
     if isinstance(case.policy, snp.Policy):
         return _snp(case, case.policy, expected, cache)
-    return _tdx(case, case.policy, expected, cache) if isinstance(case.policy, tdx.Policy) else _nitro(case, expected)
+    if isinstance(case.policy, tdx.Policy):
+        return _tdx(case, case.policy, expected, cache)
+    return _sgx(case, case.policy, expected, cache) if isinstance(case.policy, sgx.Policy) else _nitro(case, expected)
 
 
 def _expectation(
@@ -204,20 +211,33 @@ def _snp(case: Case[Binding], policy: snp.Policy, expected: Expectation, cache: 
 
 
 def _tdx(case: Case[Binding], policy: tdx.Policy, expected: Expectation, cache: Cache | None) -> verified.Findings:
-    if not isinstance(case.roots, Roots):
-        raise UsageError("the roots are another vendor's")
-    with stage("endorsements"):
-        parts = tdx.Collateral.decode(case.endorsements)
-        if cache is None:
-            collateral = tdx.verify_collateral(parts, roots=case.roots, at=case.at)
-        else:
-            collateral = cache.recall(tdx.verify_collateral, parts, roots=case.roots, at=case.at)
+    collateral = _collateral(tdx.verify_collateral, case, cache)
     kind = {
         Level.SESSION: tdx_appraisal.VerifiedEvidence,
         Level.KEY: tdx_appraisal.KeyEvidence,
         Level.NONE: tdx_appraisal.UnboundEvidence,
     }[expected.level]
     return tdx_appraisal._decide(kind, case.evidence, expected, policy, collateral, case.at)
+
+
+def _sgx(case: Case[Binding], policy: sgx.Policy, expected: Expectation, cache: Cache | None) -> verified.Findings:
+    collateral = _collateral(sgx.verify_collateral, case, cache)
+    kind = {
+        Level.SESSION: sgx_appraisal.VerifiedEvidence,
+        Level.KEY: sgx_appraisal.KeyEvidence,
+        Level.NONE: sgx_appraisal.UnboundEvidence,
+    }[expected.level]
+    return sgx_appraisal._decide(kind, case.evidence, expected, policy, collateral, case.at)
+
+
+def _collateral(verify_collateral: Callable[..., V], case: Case[Binding], cache: Cache | None) -> V:
+    if not isinstance(case.roots, Roots):
+        raise UsageError("the roots are another vendor's")
+    with stage("endorsements"):
+        parts = tdx.Collateral.decode(case.endorsements)
+        if cache is None:
+            return verify_collateral(parts, roots=case.roots, at=case.at)
+        return cache.recall(verify_collateral, parts, roots=case.roots, at=case.at)
 
 
 def _nitro(case: Case[Binding], expected: Expectation) -> verified.Findings:

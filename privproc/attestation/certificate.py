@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from privproc.attestation.der import BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, SET, Element
 from privproc.errors import DecodeError, SignatureError, UnsupportedError, UntrustedError
 
-__all__ = ["MAX_CERTIFICATE", "AuthorityKey", "Certificate", "check_signature", "read_time"]
+__all__ = ["MAX_CERTIFICATE", "AuthorityKey", "Certificate", "check_signature", "read_extensions", "read_time"]
 
 AuthorityKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 """What signs certificates: RSA-4096, P-256 or P-384."""
@@ -55,6 +55,9 @@ _P384_SPKI = bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200")
 
 _BASIC_CONSTRAINTS = bytes.fromhex("551d13")
 _KEY_USAGE = bytes.fromhex("551d0f")
+_EXTENDED_KEY_USAGE = bytes.fromhex("551d25")
+_OCSP_SIGNING = bytes.fromhex("2b06010505070309")  # 1.3.6.1.5.5.7.3.9
+_OCSP_NO_CHECK = bytes.fromhex("2b0601050507300105")  # 1.3.6.1.5.5.7.48.1.5
 _DIGITAL_SIGNATURE = 0x80
 _KEY_CERT_SIGN = 0x04
 _MAX_PATH = 0xFF
@@ -122,7 +125,7 @@ class Certificate:
         if inner_algorithm not in _ALGORITHMS:
             raise UnsupportedError(f"{name}: signature algorithm")
         not_before, not_after = _validity(Element.decode(validity, name))
-        values, critical = _extensions(Element.decode(extensions, name))
+        values, critical = read_extensions(Element.decode(extensions, name))
         return cls(
             name=name,
             tbs=tbs.raw,
@@ -195,6 +198,16 @@ class Certificate:
         authority, _ = self._constraints()
         if authority or not self._usage() & _DIGITAL_SIGNATURE:
             raise UntrustedError(f"{self.name}: not the certificate of a signer")
+
+    def check_responder(self) -> None:
+        """Raise :class:`UntrustedError` unless this may sign OCSP's answers for its authority (RFC 6960 §4.2.2.2)."""
+        known = {_BASIC_CONSTRAINTS, _KEY_USAGE, _EXTENDED_KEY_USAGE, _OCSP_NO_CHECK}
+        value = self.extensions.get(_EXTENDED_KEY_USAGE)
+        purposes = [] if value is None else Element.decode(value, self.name).contents()
+        if self.critical - known or (OID, _OCSP_SIGNING) not in purposes:
+            raise UntrustedError(f"{self.name}: not a responder's")
+        if _KEY_USAGE in self.extensions and not self._usage() & _DIGITAL_SIGNATURE:
+            raise UntrustedError(f"{self.name}: its key is not for signatures")
 
     def _constraints(self) -> tuple[bool, int]:
         """Whether this is an authority, and how many authorities may follow. Refuses unknown critical extensions."""
@@ -300,8 +313,11 @@ def _common_name(name: bytes, what: str) -> str:
         raise subject.fail("common name is not ASCII") from None
 
 
-def _extensions(element: Element) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
-    """The values by the content of their OBJECT IDENTIFIERs, and which of those are critical."""
+def read_extensions(element: Element) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The values in ``element``, by the content of their OBJECT IDENTIFIERs, and which of those are critical.
+
+    Raises :class:`DecodeError`.
+    """
     (sequence,) = element.fields(SEQUENCE)
     values: dict[bytes, bytes] = {}
     critical = set()

@@ -1,8 +1,9 @@
 """The claims of Interoperable RA-TLS (Confidential Computing Consortium): how its certificates bind evidence to a key.
 
 A certificate carries evidence and claims, ``60000([bstr evidence, bstr claims])`` in CBOR, under the object identifier
-2.23.133.5.4.9. The hardware signs SHA-256 of the claims' bytes, filled up with zeros; one claim is the digest of the
-certificate's key. That binds a key and no session: whoever has it, out of any accepted machine, can relay.
+2.23.133.5.4.9. The hardware signs SHA-256 of the claims' bytes (Intel's SDK on TDX: SHA-384), filled up with zeros; one
+claim is the digest of the certificate's key. That binds a key and no session: whoever has it, out of any accepted
+machine, can relay.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ import hashlib
 import hmac
 from typing import Final
 
+from privproc.attestation import dice
 from privproc.attestation.binder import REPORT_DATA_LENGTH
 from privproc.attestation.expectation import KeyBinding
-from privproc.cose import decode_foreign, read_head
-from privproc.errors import DecodeError, UnsupportedError, UntrustedError
+from privproc.cose import decode_foreign
+from privproc.errors import DecodeError, UnsupportedError, UntrustedError, UsageError
 
 __all__ = ["EXTENSION", "MAX_EXTENSION", "claims_binding", "decode_extension"]
 
-EXTENSION: Final = bytes.fromhex("678105050409")
+EXTENSION: Final = dice.EVIDENCE
 """Content of the certificate extension's object identifier, 2.23.133.5.4.9 (TCG DICE, conceptual message wrapper)."""
-MAX_EXTENSION: Final = 1 << 17
-"""Bytes of the longest extension that is read; those published have about 10000."""
+MAX_EXTENSION: Final = dice.MAX_EVIDENCE
+"""Bytes of the longest extension that is read."""
 
 _WHAT: Final = "RA-TLS claims"
-_TAG: Final = 60000
-_SHA256: Final = 1  # in IANA's Named Information Hash Algorithm Registry
+_DIGESTS: Final = {1: "sha256", 7: "sha384", 8: "sha512"}  # IANA's Named Information Hash Algorithm Registry
 
 
 def decode_extension(value: bytes) -> tuple[bytes, bytes]:
@@ -34,26 +35,22 @@ def decode_extension(value: bytes) -> tuple[bytes, bytes]:
     Both as received. Raises :class:`DecodeError`, or :class:`UnsupportedError` for another tag, such as that of a TCG
     DICE wrapper of another kind.
     """
-    if len(value) > MAX_EXTENSION:
-        raise DecodeError(_WHAT, f"over {MAX_EXTENSION} bytes")
-    major, tag, start = read_head(value, 0, _WHAT)
-    if (major, tag) != (6, _TAG):
-        raise UnsupportedError(f"{_WHAT}: not under the tag {_TAG}")
-    pair = decode_foreign(value[start:], _WHAT)
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise DecodeError(_WHAT, "not evidence and claims")
-    evidence, claims = pair
-    if not isinstance(evidence, bytes) or not isinstance(claims, bytes) or not evidence or not claims:
-        raise DecodeError(_WHAT, "evidence or claims are not bytes")
-    return evidence, claims
+    found = dice.TaggedEvidence.decode(value)
+    if found.tag is not dice.EvidenceTag.QUOTE:
+        raise UnsupportedError(f"{_WHAT}: not under the tag {dice.EvidenceTag.QUOTE}")
+    return found.evidence, found.claims
 
 
-def claims_binding(claims: bytes, *, spki: bytes) -> KeyBinding:
+def claims_binding(claims: bytes, *, spki: bytes, digest: str = "sha256") -> KeyBinding:
     """What the hardware must have signed for a certificate whose SubjectPublicKeyInfo (DER) is ``spki``.
 
-    ``claims``: the received bytes, ``{ "pubkey-hash": bstr .cbor [1, bstr .size 32], * tstr => any }``. Raises
-    :class:`DecodeError`, :class:`UnsupportedError` for another hash, :class:`UntrustedError` for another key.
+    ``claims``: the received bytes, ``{ "pubkey-hash": bstr .cbor [1 / 7 / 8, bstr], * tstr => any }``: SHA-256, SHA-384
+    or SHA-512 of ``spki``. ``digest``: of the claims, ``sha256`` or ``sha384``, by what makes the evidence. Raises
+    :class:`DecodeError`, :class:`UnsupportedError` for another hash, :class:`UntrustedError` for another key,
+    :class:`UsageError` for another ``digest``.
     """
+    if digest not in ("sha256", "sha384"):
+        raise UsageError("the digest of claims is sha256 or sha384")
     found = decode_foreign(claims, _WHAT)
     wrapped = found.get("pubkey-hash") if isinstance(found, dict) else None
     if not isinstance(wrapped, bytes):
@@ -61,9 +58,10 @@ def claims_binding(claims: bytes, *, spki: bytes) -> KeyBinding:
     pair = decode_foreign(wrapped, _WHAT)
     if not isinstance(pair, list) or len(pair) != 2:
         raise DecodeError(_WHAT, "pubkey-hash is not an algorithm and a digest")
-    algorithm, digest = pair
-    if algorithm != _SHA256 or isinstance(algorithm, bool):
-        raise UnsupportedError(f"{_WHAT}: pubkey-hash is not SHA-256")
-    if not isinstance(digest, bytes) or not hmac.compare_digest(digest, hashlib.sha256(spki).digest()):
+    algorithm, of_key = pair
+    name = _DIGESTS.get(algorithm) if type(algorithm) is int else None  # True is an int too
+    if name is None:
+        raise UnsupportedError(f"{_WHAT}: pubkey-hash is not SHA-256, SHA-384 or SHA-512")
+    if not isinstance(of_key, bytes) or not hmac.compare_digest(of_key, hashlib.new(name, spki).digest()):
         raise UntrustedError("claims are about another key than the certificate's")
-    return KeyBinding(hashlib.sha256(claims).digest().ljust(REPORT_DATA_LENGTH, b"\0"))
+    return KeyBinding(hashlib.new(digest, claims).digest().ljust(REPORT_DATA_LENGTH, b"\0"))

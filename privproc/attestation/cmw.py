@@ -7,8 +7,6 @@ them. What binds the parts to one another is in the parts.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -17,7 +15,7 @@ from enum import IntFlag
 from types import MappingProxyType
 from typing import Final, NoReturn, TypeAlias
 
-from privproc import cose, strictjson
+from privproc import base64url, cose, strictjson
 from privproc.attestation.der import OCTET_STRING, Element
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.wire import Writer
@@ -217,7 +215,9 @@ def _from_json(value: object, depth: int) -> Cmw:
             raise DecodeError(_WHAT, "not a record")
         if len(value) == 3 and value[2] is None:
             raise DecodeError(_WHAT, "not an indicator")
-        return _record(value[0], _base64url(value[1]), (*value, None)[2], numbers=False)
+        if not isinstance(value[1], str):
+            raise DecodeError(_WHAT, "a value is not base64url")
+        return _record(value[0], base64url.decode(value[1], _WHAT), (*value, None)[2], numbers=False)
     if not isinstance(value, dict):
         raise DecodeError(_WHAT, "neither a record nor a collection")
     below = _deeper(depth)
@@ -234,32 +234,12 @@ def _stated(kind: object) -> object:
     return kind
 
 
-def _base64url(text: object) -> bytes:
-    """Base64url without padding, in its one form."""
-    if not isinstance(text, str) or not text.isascii() or "+" in text or "/" in text:
-        raise DecodeError(_WHAT, "a value is not base64url")
-    try:
-        data = binascii.a2b_base64(text.translate(_TO_STANDARD) + "=" * (-len(text) % 4), strict_mode=True)
-    except binascii.Error:
-        raise DecodeError(_WHAT, "a value is not base64url") from None
-    if _to_base64url(data) != text:
-        raise DecodeError(_WHAT, "a value is not canonical base64url")
-    return data
-
-
-_TO_STANDARD = str.maketrans("-_", "+/")
-
-
-def _to_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def _to_json(value: Cmw, depth: int) -> object:
     if isinstance(value, Record):
         if not isinstance(value.type, str):
             raise UsageError("JSON has no content formats")
         ind = [] if value.indicator is None else [int(value.indicator)]
-        return [value.type, _to_base64url(value.value), *ind]
+        return [value.type, base64url.encode(value.value), *ind]
     if isinstance(value, Tag):
         raise UsageError("JSON has no tags")
     if depth == MAX_DEPTH or not all(isinstance(label, str) for label in value.parts):

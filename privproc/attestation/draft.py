@@ -5,7 +5,7 @@ What a person then changes, on purpose: which levels may be lower, which machine
 
 from __future__ import annotations
 
-from privproc.attestation import nitro, snp, tdx
+from privproc.attestation import nitro, sgx, snp, tdx
 from privproc.attestation.expectation import stage
 from privproc.attestation.policyfile import FORMATS, AnyPolicy
 from privproc.attestation.roots import Roots
@@ -34,6 +34,10 @@ def draft_policy(
         with stage("endorsements"):
             collateral = tdx.verify_collateral(tdx.Collateral.decode(endorsements), roots=roots, at=at)
         return tdx.draft_policy(evidence, collateral=collateral, max_age=max_age, at=at)
+    if name == "sgx":
+        with stage("endorsements"):
+            about_sgx = sgx.verify_collateral(sgx.Collateral.decode(endorsements), roots=roots, at=at)
+        return sgx.draft_policy(evidence, collateral=about_sgx, max_age=max_age, at=at)
     if endorsements:
         raise DecodeError("endorsements", "a Nitro document carries its own")
     return nitro.draft_policy(evidence, roots=roots, max_age=max_age, at=at)

@@ -4,13 +4,13 @@ Each function computes what evidence of that system must hold, from the key, the
 caller's own connection, never from anything beside the evidence. What comes out is appraised with ``appraise_key``: no
 channel of this library is released on another protocol's word. CCC's is in :mod:`.claims`.
 
-Two are missing on purpose. Private Processing binds evidence to ``client_random``, which whoever relays can repeat in
-another connection (CVE-2026-33697), and its layout is not published. Constellation's differs with the cloud that it
-runs in, behind a virtual TPM.
+Private Processing's is there too, and is refused unless it is asked for by the name of its vulnerability: see
+:func:`client_random`.
 """
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +23,20 @@ from privproc.secret import Secret
 from privproc.wire import Reader
 
 __all__ = [
+    "HandshakeBound",
     "HclReport",
     "KeyBound",
     "SessionBound",
     "atlas",
     "azure_hcl",
+    "client_random",
     "cocos",
+    "constellation",
+    "constellation_tpm",
     "contrast",
     "flashbots",
+    "gramine",
+    "sgx_sdk",
     "tinfoil_v2",
     "tinfoil_v3",
 ]
@@ -42,6 +48,8 @@ _CHANNEL_BINDING: Final = b"EXPORTER-Channel-Binding"  # RFC 9266
 _EXPAT: Final = b"Attestation"  # draft-fossati-seat-expat-03
 _TINFOIL: Final = b"https://tinfoil.sh/report-data/v1"
 _VALUE: Final = 32
+_RELAYED: Final = "CVE-2026-33697"
+_PEM_LINE: Final = 48  # bytes in a line of 64 characters (RFC 7468)
 
 _HCL_HEADER: Final = 32
 _HCL_MAGIC: Final = b"HCLA"
@@ -76,9 +84,74 @@ class SessionBound:
         return KeyBinding(self.report_data)
 
 
+@dataclass(frozen=True, slots=True)
+class HandshakeBound:
+    """Report data (64 bytes) about a key and a public number of a handshake: no more than a key's, and it seems to be.
+
+    Whoever relays repeats the number in another connection (CVE-2026-33697).
+    """
+
+    report_data: bytes = field(repr=False)
+    level: ClassVar[Level] = Level.KEY
+
+    @property
+    def expected(self) -> KeyBinding:
+        """For ``appraise_key``."""
+        return KeyBinding(self.report_data)
+
+
 def contrast(*, spki: bytes, nonce: bytes) -> KeyBound:
     """Contrast's aTLS: ``SHA-512(SPKI || nonce)``. ``nonce``: the verifier's own, 32 bytes."""
     return KeyBound(hashlib.sha512(_spki(spki) + _sized("nonce", nonce, _VALUE)).digest())
+
+
+def constellation(*, spki: bytes, nonce: bytes) -> KeyBound:
+    """Constellation's aTLS on TDX: ``SHA-256(SHA-256(SPKI) || nonce)``, then zeros. ``nonce``: the verifier's own, 32
+    bytes. On other hardware a virtual TPM signs the first 32 bytes: see :func:`constellation_tpm`.
+    """
+    digest = hashlib.sha256(_spki(spki)).digest()
+    return _padded(hashlib.sha256(digest + _sized("nonce", nonce, _VALUE)).digest())
+
+
+def constellation_tpm(*, attestation_key: bytes) -> KeyBound:
+    """Constellation on SEV-SNP of Amazon's and Google's: ``SHA-512(SPKI of the virtual TPM's attestation key)``.
+
+    Fresh, and about a connection's key, is only what that key signs; Azure has :func:`azure_hcl` instead.
+    """
+    return KeyBound(hashlib.sha512(_spki(attestation_key)).digest())
+
+
+def gramine(*, spki: bytes) -> KeyBound:
+    """Gramine's own RA-TLS: ``SHA-256(SPKI)``, then zeros. No nonce: it is as old as the key. What Gramine shares with
+    others is in :mod:`.claims`.
+    """
+    return _padded(hashlib.sha256(_spki(spki)).digest())
+
+
+def sgx_sdk(*, spki: bytes) -> KeyBound:
+    """RA-TLS of Intel's SGX SDK before it had claims: ``SHA-256(SPKI in PEM, and a zero byte)``, then zeros.
+
+    The same was Open Enclave's. The PEM is OpenSSL's: lines of 64 characters, each ended by one line feed.
+    """
+    der = _spki(spki)
+    lines = (binascii.b2a_base64(der[at : at + _PEM_LINE]) for at in range(0, len(der), _PEM_LINE))
+    pem = b"".join((b"-----BEGIN PUBLIC KEY-----\n", *lines, b"-----END PUBLIC KEY-----\n\0"))
+    return _padded(hashlib.sha256(pem).digest())
+
+
+def client_random(*, spki: bytes, client_random: bytes, vulnerable_to: str = "") -> HandshakeBound:
+    """Private Processing's RA-TLS since its audit: ``SHA-256(SPKI) || client_random`` (32 bytes of a ClientHello).
+
+    It is published which two values are in it and not how, so this form is a guess, which can only refuse too much.
+    It doesn't bind a connection: for an audit or a test bench, never for a channel. Raises :class:`UsageError` unless
+    ``vulnerable_to`` says ``"CVE-2026-33697"``.
+    """
+    if vulnerable_to != _RELAYED:
+        raise UsageError(
+            f"client_random binds no connection, since whoever relays repeats it in another ({_RELAYED}); "
+            f"for evidence that has nothing better say vulnerable_to={_RELAYED!r}"
+        )
+    return HandshakeBound(hashlib.sha256(_spki(spki)).digest() + _sized("client_random", client_random, _VALUE))
 
 
 def tinfoil_v2(*, spki: bytes, hpke_key: bytes) -> KeyBound:
@@ -94,7 +167,7 @@ def tinfoil_v3(*, nonce: bytes, crypto_material: bytes, device_evidence: bytes) 
     """
     parts = (hashlib.sha256(each).digest() for each in (crypto_material, device_evidence))
     digest = hashlib.sha256(_TINFOIL + _sized("nonce", nonce, _VALUE) + b"".join(parts)).digest()
-    return KeyBound(digest.ljust(REPORT_DATA_LENGTH, b"\0"))
+    return _padded(digest)
 
 
 def flashbots(export: Export, *, spki: bytes) -> SessionBound:
@@ -172,7 +245,11 @@ def azure_hcl(runtime: bytes) -> KeyBound:
     """
     if not runtime:
         raise UsageError("runtime data are needed")
-    return KeyBound(hashlib.sha256(runtime).digest().ljust(REPORT_DATA_LENGTH, b"\0"))
+    return _padded(hashlib.sha256(runtime).digest())
+
+
+def _padded(digest: bytes) -> KeyBound:
+    return KeyBound(digest.ljust(REPORT_DATA_LENGTH, b"\0"))
 
 
 def _exported(export: Export, label: bytes, context: bytes) -> bytes:

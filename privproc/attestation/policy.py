@@ -33,6 +33,7 @@ class CanonicalPolicy(ABC):
             policy = Reader.all(data, "policy", cls._read)
         except UsageError as error:
             raise DecodeError("policy", str(error)) from None
+        # req: privproc1/3.3 policies-are-canonical
         if policy.encode() != data:
             raise DecodeError("policy", "not the canonical encoding")
         return policy

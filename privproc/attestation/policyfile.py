@@ -1,9 +1,9 @@
 """Policies as files: TOML or JSON in, a policy of its format out, and back.
 
-A file says whose policy it is by ``format``: ``sev-snp``, ``tdx`` or ``nitro``. What may be left out has the strictest
-value there is; what has none is required; what isn't known is refused, with its place. The digest of a policy is that
-of its canonical encoding (:attr:`~privproc.attestation.policy.CanonicalPolicy.id`), so it is the same for both forms
-and doesn't depend on comments or order. docs/guides/appraisal.md has an example of each format.
+A file says whose policy it is by ``format``: ``sev-snp``, ``tdx``, ``sgx`` or ``nitro``. What may be left out has the
+strictest value there is; what has none is required; what isn't known is refused, with its place. The digest of a policy
+is that of its canonical encoding (:attr:`~privproc.attestation.policy.CanonicalPolicy.id`), so it is the same for both
+forms and doesn't depend on comments or order. docs/guides/appraisal.md has an example of each format.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from privproc import strictjson
-from privproc.attestation import nitro, snp, tdx
+from privproc.attestation import nitro, sgx, snp, tdx
 from privproc.attestation.nitro import policyfile as nitro_file
+from privproc.attestation.sgx import policyfile as sgx_file
 from privproc.attestation.snp import policyfile as snp_file
 from privproc.attestation.table import Table, Tree
 from privproc.attestation.tdx import policyfile as tdx_file
@@ -23,10 +24,15 @@ from privproc.errors import DecodeError, LimitError, UnsupportedError, UsageErro
 
 __all__ = ["FORMATS", "MAX_POLICY_FILE", "AnyPolicy", "format_of", "from_tree", "load_policy", "to_toml", "to_tree"]
 
-AnyPolicy = snp.Policy | tdx.Policy | nitro.Policy
+AnyPolicy = snp.Policy | tdx.Policy | sgx.Policy | nitro.Policy
 """A policy of any format."""
 
-FORMATS: Final[Mapping[str, type[AnyPolicy]]] = {"sev-snp": snp.Policy, "tdx": tdx.Policy, "nitro": nitro.Policy}
+FORMATS: Final[Mapping[str, type[AnyPolicy]]] = {
+    "sev-snp": snp.Policy,
+    "tdx": tdx.Policy,
+    "sgx": sgx.Policy,
+    "nitro": nitro.Policy,
+}
 """What a file calls the formats."""
 
 MAX_POLICY_FILE: Final = 1 << 18
@@ -62,6 +68,8 @@ def to_tree(policy: AnyPolicy) -> Tree:
     head = {"format": format_of(policy), "version": _VERSION}
     if isinstance(policy, snp.Policy):
         return head | snp_file.tree(policy)
+    if isinstance(policy, sgx.Policy):
+        return head | sgx_file.tree(policy)
     return head | (tdx_file.tree(policy) if isinstance(policy, tdx.Policy) else nitro_file.tree(policy))
 
 
@@ -83,6 +91,7 @@ def to_toml(policy: AnyPolicy) -> str:
 _READ: Final[Mapping[str, Callable[[Table], AnyPolicy]]] = {
     "sev-snp": snp_file.read,
     "tdx": tdx_file.read,
+    "sgx": sgx_file.read,
     "nitro": nitro_file.read,
 }
 

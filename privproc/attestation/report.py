@@ -17,7 +17,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Self
 
-from privproc.attestation import nitro, snp, tdx
+from privproc.attestation import nitro, nvidia, sgx, snp, tdx
 from privproc.attestation.cache import Cache
 from privproc.attestation.case import Binding, Case, LogProof, NoBinding, StatedBinding, decide
 from privproc.attestation.expectation import KeyBinding, Level, NoRevocations
@@ -64,6 +64,7 @@ class TrustAnchors:
     intel: Roots
     aws: Roots
     logs: tuple[LogPolicy, ...]
+    nvidia: Roots = nvidia.NVIDIA_ROOTS
 
     @classmethod
     def of_vendors(cls, *logs: LogPolicy) -> Self:
@@ -74,7 +75,7 @@ class TrustAnchors:
         """The roots of the vendor whose evidence ``policy`` is for."""
         if isinstance(policy, snp.Policy):
             return self.amd
-        return self.intel if isinstance(policy, tdx.Policy) else self.aws
+        return self.intel if isinstance(policy, (tdx.Policy, sgx.Policy)) else self.aws
 
     def check(self, case: Case[Binding]) -> None:
         """Raise :class:`UntrustedError` for a case with a root or a log that isn't among these."""

@@ -41,6 +41,7 @@ def fields_fault(fields: Sequence[tuple[bytes, bytes]], *, trailers: bool = Fals
             return "a field name is not a lower-case token"
         elif pseudo is None:
             # req: rfc9292/3.6 pseudo-fields-first
+            # req: rfc9292/3.6 no-pseudo-fields-in-trailers
             return "a pseudo-field in trailers, or after a field"
         # req: rfc9292/3.6 no-control-data-as-fields
         elif name in _CONTROL_DATA or name in pseudo:
@@ -55,6 +56,7 @@ def fields_fault(fields: Sequence[tuple[bytes, bytes]], *, trailers: bool = Fals
 
 def _all_plain(fields: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether there is nothing but valid regular fields, told by a look at all of them at once."""
+    # req: rfc9292/3.6 connection-fields-are-no-fault
     names = b"\n".join([name for name, _ in fields])
     values = [value for _, value in fields]
     joined = b"".join(values)

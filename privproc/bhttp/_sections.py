@@ -97,6 +97,7 @@ class Input:
         if first < 0x40:
             self.pos = pos + 1
             return first
+        # req: rfc9292/3 integers-in-any-width
         width = 1 << (first >> 6)
         return int.from_bytes(self.take(width), "big") & ((1 << (8 * width - 2)) - 1)
 
@@ -155,6 +156,7 @@ def read_known_lines(inp: Input, lines: list[tuple[bytes, bytes]], limits: Limit
             if length > 0x3F:
                 length, start = _long(data, pos)
             pos = start + length
+            # req: rfc9292/3.6 repeated-fields-are-kept
             lines.append((name, data[start:pos]))
             if len(lines) > limits.fields:
                 # req: rfc9292/8 large-messages-are-bounded

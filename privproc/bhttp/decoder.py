@@ -102,8 +102,8 @@ def _whole(inp: Input, read: Callable[[Input], T]) -> Generator[Need, bytes, T]:
 
 
 def _at_end(inp: Input) -> Generator[Need, bytes, bool]:
-    # req: rfc9292/3.8 truncation-of-empty-parts
     """Whether the message ends right here, between two sections (§3.8)."""
+    # req: rfc9292/3.8 truncation-of-empty-parts
     if inp.pos < len(inp.data):
         return False
     inp.commit()
@@ -263,6 +263,7 @@ def decode_response(data: bytes, limits: Limits = DEFAULT) -> Response:
 
 
 def _fields(inp: Input, limits: Limits, *, known: bool, trailers: bool = False) -> Fields:
+    # req: rfc9292/3.8 truncation-of-empty-parts
     if inp.pos == len(inp.data):
         return ()
     lines: list[tuple[bytes, bytes]] = []

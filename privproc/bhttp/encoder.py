@@ -85,6 +85,7 @@ def control(*target: str) -> list[bytes]:
     """Method, scheme, authority and path."""
     parts: list[bytes] = []
     for part in target:
+        # req: rfc9292/3.4 control-data-layout
         parts += lp(part.encode("ascii"))
     return parts
 

@@ -36,7 +36,8 @@ class Http1Request:
 def to_http1(request: Request) -> Http1Request:
     """``request`` in origin form, with Host first and a Content-Length that is right.
 
-    Connection fields, Content-Length, trailers and pseudo-fields of the message are left out. The scheme is the
+    Connection fields, Content-Length, trailers and pseudo-fields of the message are left out, and several Cookie fields
+    become one (RFC 9292 §3.6). The scheme is the
     caller's to act upon. Raises :class:`~privproc.errors.UsageError` for a request that no decoder would have given,
     one without an authority, and CONNECT.
     """
@@ -45,8 +46,8 @@ def to_http1(request: Request) -> Http1Request:
     )
     if fault is not None or not request.authority or request.method == "CONNECT":
         raise UsageError(fault or "HTTP/1.1 in origin form needs an authority, and isn't for CONNECT")
-    kept = (line for line in _without_connection(request.fields) if line[0] != b"host")  # the authority is the host
-    fields = ((b"host", request.authority.encode("ascii")), *kept)
+    kept = [line for line in _without_connection(request.fields) if line[0] != b"host"]  # the authority is the host
+    fields = ((b"host", request.authority.encode("ascii")), *_one_cookie(kept))
     if request.content or request.method in {"POST", "PUT", "PATCH"}:  # RFC 9110 §8.6
         fields = (*fields, (b"content-length", b"%d" % len(request.content)))
     return Http1Request(request.method, request.path, fields, request.content)
@@ -87,10 +88,19 @@ def _split_target(target: str, host: str, scheme: str) -> tuple[str, str]:
     return authority, slash + path or "/"
 
 
+def _one_cookie(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Cookie fields joined as RFC 9113 §8.2.3 says: what takes several for one over HTTP/1.1 would put commas."""
+    # req: rfc9292/3.6 cookies-are-joined
+    cookies = [value for name, value in fields if name == b"cookie" and value]
+    others = [line for line in fields if line[0] != b"cookie"]
+    return [*others, (b"cookie", b"; ".join(cookies))] if cookies else others
+
+
 def _without_connection(fields: Fields) -> Fields:
     """Without the fields of the connection, those that Connection names, and the framing."""
     named = {
         option.strip(b" \t").lower() for name, value in fields if name == b"connection" for option in value.split(b",")
     }
     dropped = _HOP | named | {b"content-length"}
+    # req: rfc9292/3.6 connection-fields-are-removed
     return tuple(line for line in fields if line[0] not in dropped and not line[0].startswith(b":"))

@@ -123,6 +123,9 @@ class PublicKey(Verifying):
         if why := _unsupported(numbers.n, numbers.e):
             raise UnsupportedError(f"{_WHAT}: {why}")
         key = cls(numbers.n, numbers.e)
+        # req: rfc9578/6.5 rsassa-pss-oid
+        # req: rfc9578/6.5 salt-of-48-bytes
+        # req: rfc9578/6.5 no-digest-parameters
         if key.encode_spki() != encoded:
             raise UnsupportedError(f"{_WHAT}: not RSASSA-PSS with SHA-384, MGF1-SHA384 and a salt of 48 bytes")
         return key
@@ -132,6 +135,7 @@ class PublicKey(Verifying):
 
         Made by hand, since the libraries write the OID rsaEncryption, which RFC 9474 §6.2 forbids.
         """
+        # req: rfc9474/6.2 rsassa-pss-oid
         numbers = _der(0x30, _der_integer(self.n) + _der_integer(self.e))
         return _der(0x30, _ALGORITHM + _der(0x03, b"\0" + numbers))
 

@@ -24,6 +24,7 @@ __all__ = ["PREFIX_SIZE", "PendingSignature", "Variant", "blind", "blind_sign", 
 PREFIX_SIZE: Final = 32
 """Bytes that :func:`prepare` puts before the message in the ``RANDOMIZED`` variants."""
 
+# req: rfc9474/5 sha384-and-mgf1
 _HASH = SHA384()
 
 
@@ -69,6 +70,7 @@ def message_of(variant: Variant, prepared: bytes) -> bytes:
     """
     if not variant.randomized:
         return prepared
+    # req: rfc9474/4.5 prefix-is-removed
     if len(prepared) < PREFIX_SIZE:
         raise DecodeError("prepared message", f"{PREFIX_SIZE} bytes wanted, {len(prepared)} there")
     return prepared[PREFIX_SIZE:]
@@ -135,6 +137,8 @@ def blind(variant: Variant, key: PublicKey, prepared: bytes) -> tuple[bytes, Pen
     no honest one, and a blinded message would show the issuer a factor in common.
     """
     # req: rfc9474/4.2 uniform-blind
+    # req: rfc9474/7.4 random-values
+    # req: rfc9474/7.4 no-values-from-callers
     return _derand_blind(variant, key, prepared, os.urandom(variant.salt_size), blinding.in_use().factor(key))
 
 

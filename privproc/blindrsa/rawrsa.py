@@ -125,6 +125,7 @@ class LocalOp(Unique):
         elif backend is Backend.GMPY2:
             self._raw = _Gmpy2(key.private_numbers())
         else:
+            # req: rfc9474/7.1 constant-time
             self._raw = _Pycryptodome(key.private_numbers(), public_key)
 
     def apply(self, data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from privproc.attestation import NO_REVOCATIONS, KeyBinding, PinnedMeasurement, nitro, snp, tdx
+from privproc.attestation import NO_REVOCATIONS, KeyBinding, PinnedMeasurement, nitro, sgx, snp, tdx
 from privproc.attestation.case import Case, LogProof, NoBinding
 from privproc.attestation.draft import draft_policy
 from privproc.attestation.policyfile import FORMATS, AnyPolicy, format_of, load_policy, to_toml
@@ -75,7 +75,9 @@ def add_draft_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _evidence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("evidence", metavar="EVIDENCE", help="a file, or - for standard input; raw, hex or base64")
-    parser.add_argument("--endorsements", metavar="FILE", help="the chain (SEV-SNP) or collateral (TDX), as it travels")
+    parser.add_argument(
+        "--endorsements", metavar="FILE", help="chain (SEV-SNP) or collateral (TDX, SGX), as it travels"
+    )
     parser.add_argument(
         "--root", action="append", default=[], metavar="[PRODUCT=]SHA256", help="trust this root and not the vendor's"
     )
@@ -128,6 +130,8 @@ def _measurement(policy: AnyPolicy, evidence: bytes) -> bytes:
         return snp.Report.decode(evidence).measurement
     if isinstance(policy, tdx.Policy):
         return policy.measurement(tdx.Quote.decode(evidence).report)
+    if isinstance(policy, sgx.Policy):
+        return policy.measurement(sgx.Quote.decode(evidence).report)
     return nitro.measurement(nitro.Document.decode(evidence).pcrs, policy.logged_pcrs)
 
 
@@ -166,6 +170,7 @@ def _roots(name: str, given: list[str]) -> snp.Roots | Roots:
         vendors: dict[str, snp.Roots | Roots] = {
             "sev-snp": snp.AMD_ROOTS,
             "tdx": tdx.INTEL_ROOTS,
+            "sgx": sgx.INTEL_ROOTS,
             "nitro": nitro.AWS_ROOTS,
         }
         return vendors[name]

@@ -240,6 +240,7 @@ def decap(key: Decapsulator, enc: bytes) -> Secret:
 
 def _encap(key: PublicKey) -> tuple[bytes, bytes]:
     try:
+        # req: privproc1/1 low-order-keys
         return ALGORITHMS[key.kem].encap(key._handle, key.encoded)
     except ValueError:
         raise OpenError from None

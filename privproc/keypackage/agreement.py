@@ -70,6 +70,7 @@ def agree(
     if threshold < 1:
         raise UsageError("a threshold is 1 or more")
     if len({name for name, _ in copies}) != len(copies):
+        # req: privproc1/7.3 each-source-once
         raise UsageError("a source counts once")
     shown = _verified(copies, signers=signers, purpose=purpose, grid=grid, at=at)
     digests = {copy.digest: copy.package.epoch for _, copy in shown}
@@ -121,6 +122,7 @@ def _newest(shown: Sequence[tuple[str, VerifiedPackage]], threshold: int) -> tup
         if len(sources) >= threshold:
             return newest, sources
         most = max(most, len(sources))
+    # req: privproc1/7.3 newest-that-enough-show
     raise UntrustedError(f"package: {most} sources agree, {threshold} are needed")
 
 
@@ -129,6 +131,7 @@ def _check_continues(newest: VerifiedPackage, seen: Seen) -> None:
     if newest.digest == seen.previous:
         return
     if ahead < 0:
+        # req: privproc1/7.3 continues-what-was-seen
         raise UntrustedError("package: rolled back to before the epoch seen")
     if ahead == 1 and newest.package.previous != seen.digest:
         raise UntrustedError("package: doesn't continue the package seen")
@@ -152,5 +155,6 @@ def signers_from(agreed: Agreed, held: Signers, *, at: int) -> Signers:
         raise UsageError(f"signers come from a package of purpose {SIGNERS}")
     listed = Signers.decode(agreed.content.get(at=at))
     if any(listed.of(epoch) != held.of(epoch) for epoch in (package.epoch, package.epoch + 1)):
+        # req: privproc1/7.8 announced-two-epochs-ahead
         raise UntrustedError("signers: another signer for an epoch whose package may be published")
     return listed

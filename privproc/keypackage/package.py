@@ -87,6 +87,7 @@ class Package:
         """Raises :class:`DecodeError`, or :class:`UnsupportedError` for another version."""
         fields = cose.decode(data, "package")
         if not isinstance(fields, dict) or list(fields) != [1, 2, 3, 4, 5, 6, 7]:
+            # req: privproc1/7.2 payload-form
             raise DecodeError("package", "not a map of the keys 1 to 7")
         version, purpose, epoch, not_before, not_after, previous, content = fields.values()
         if version != _VERSION or type(version) is not int:
@@ -148,6 +149,7 @@ def verify(data: bytes, *, signers: Signers, purpose: str, grid: Grid, at: int) 
     message.verify(signer._key)
     package = Package.decode(message.payload)
     if package.purpose != purpose:
+        # req: privproc1/7.2 purpose
         raise PolicyError("package: signed for another purpose")
     start, end = grid.start(package.epoch), grid.start(package.epoch + 1)
     if (package.not_before, package.not_after) != (start, end):
@@ -156,6 +158,7 @@ def verify(data: bytes, *, signers: Signers, purpose: str, grid: Grid, at: int) 
     if signers.of(package.epoch) != signer:
         # req: privproc1/7.8 signer-of-the-epoch
         raise UntrustedError("package: signed by the signer of another epoch")
+    # req: privproc1/7.2 one-epoch-ahead
     check_window("package", start - grid.length, end, at=at)
     digest = tagged_hash("package", message.protected, message.payload)
     return VerifiedPackage._earn(package=package, digest=digest, received=data)

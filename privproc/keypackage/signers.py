@@ -124,6 +124,7 @@ class Signers:
             raise DecodeError("signers", f"not a list of 1 to {MAX_TERMS} terms")
         terms = tuple(map(_term, listed))
         if not _in_order(terms):
+            # req: privproc1/7.8 one-signer-an-epoch
             raise DecodeError("signers", "terms overlap, or aren't in order")
         return cls(terms)
 

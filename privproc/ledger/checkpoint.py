@@ -144,6 +144,7 @@ class NoteKey:
         try:
             self._key.verify(signature, message)
         except InvalidSignature:
+            # req: privproc1/7.5 false-lines-are-errors
             raise SignatureError("note: a signature doesn't verify") from None
 
 
@@ -265,6 +266,7 @@ class Note:
 
     def _lines(self, key: NoteKey) -> list[NoteSignature]:
         # Name and ID together name a key; with only one of them equal it is somebody else's line, to be skipped.
+        # req: privproc1/7.5 other-lines-are-skipped
         return [line for line in self.signatures if line.name == key.name and line.key_id == key.key_id]
 
 

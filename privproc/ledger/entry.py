@@ -67,6 +67,7 @@ class Entry:
     @classmethod
     def _read(cls, reader: Reader) -> Self:
         if reader.take(len(_HEAD)) != _HEAD:
+            # req: privproc1/7.4 entry-form
             raise DecodeError(_WHAT, "another label or count")
         namespace, role = reader.vector(4, 1, _MAX_NAME), reader.vector(4, 1, _MAX_NAME)
         digest = reader.vector(4, DIGEST_SIZES[0], DIGEST_SIZES[-1])

@@ -64,6 +64,7 @@ class Proof:
         except UnicodeDecodeError:
             raise DecodeError(what, "not ASCII") from None
         if magic != _MAGIC:
+            # req: privproc1/7.6 proof-form
             raise DecodeError(what, f"doesn't start with {_MAGIC}")
         extra = b""
         if lines and lines[0].startswith("extra "):
@@ -159,12 +160,15 @@ def verify(
     if head.size < floor.size or (head.size == floor.size and head.root != floor.root):
         # req: privproc1/7.7 no-rollback
         raise UntrustedError("checkpoint: before the floor, or another tree of its size")
+    # req: privproc1/7.7 inclusion
     merkle.verify_inclusion(merkle.leaf_hash(read.extra), read.index, head.size, read.hashes, head.root)
     if (entry.namespace, entry.role) != (namespace, role):
         # req: privproc1/4.8 logged-measurement
         raise UntrustedError("log entry: of another namespace or role")
     if entry.security_version < minimum_version:
+        # req: privproc1/7.7 minimum-version
         raise PolicyError("log entry: security version under the minimum")
+    # req: privproc1/7.7 soonest-end
     not_after = min(entry.not_after, witnessed + log.max_age)
     if at >= not_after:
         raise ExpiredError("log entry or its checkpoint is no longer valid")
@@ -200,6 +204,7 @@ def _checkpoint(data: bytes, log: LogPolicy, at: int) -> tuple[Checkpoint, int]:
     head = Checkpoint.decode(note.text)
     note.verify(log.key)
     if head.origin != log.key.name:
+        # req: privproc1/7.7 the-log-signs
         raise UntrustedError("checkpoint: another log's")
     return head, _witnessed(note, log, at)
 
@@ -207,8 +212,10 @@ def _checkpoint(data: bytes, log: LogPolicy, at: int) -> tuple[Checkpoint, int]:
 def _witnessed(note: Note, log: LogPolicy, at: int) -> int:
     """The latest time by which the quorum had cosigned, with one time for each witness."""
     # A time of 0 makes no statement about the newest tree (tlog-cosignature): it has no age and doesn't count.
+    # req: privproc1/7.5 time-zero-is-none
     each = {key: times for key in log.quorum.keys if (times := [time for time in note.cosigned(key) if time])}
     # A witness counts by its newest time that isn't in the future: one with a wrong clock neither helps nor harms.
+    # req: privproc1/7.7 a-witness-counts-once
     past = {key: max(known) for key, times in each.items() if (known := [time for time in times if time <= at + SKEW])}
     since = log.quorum.since(past)
     if since is not None:

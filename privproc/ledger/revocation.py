@@ -82,6 +82,7 @@ class Revocations:
         for _ in range(count):
             digest = reader.vector(1, DIGEST_SIZES[0], DIGEST_SIZES[-1])
             if (len(digest), digest) <= last:
+                # req: privproc1/7.9 list-form
                 raise reader.fail("digests that aren't in ascending order")
             last = len(digest), digest
             revoked.append(digest)
@@ -135,11 +136,13 @@ def verify(data: bytes, *, logged: Logged, max_age: int, at: int) -> VerifiedRev
     logged.confirm(digest, at=at)
     read = Revocations.decode(data)
     if read.epoch != logged.security_version:
+        # req: privproc1/7.9 logged-list
         raise UntrustedError("revocation list: of another epoch than its log entry")
     if read.issued > at + SKEW:
         raise ExpiredError("revocation list: issued in the future")
     not_after = min(read.not_after, read.issued + max_age, logged.not_after)
     if at >= not_after:
+        # req: privproc1/7.9 soonest-end
         raise ExpiredError("revocation list is no longer valid")
     return VerifiedRevocations._earn(
         namespace=logged.namespace,

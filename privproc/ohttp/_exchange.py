@@ -54,6 +54,7 @@ class Mode(enum.Enum):
         "message/ohttp-chunked-res",
         # req: chunked08/6.1 request-label
         b"message/bhttp chunked request",
+        # req: chunked08/6.2 response-label
         b"message/bhttp chunked response",
     )
 

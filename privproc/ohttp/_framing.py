@@ -88,6 +88,7 @@ class Open(NamedTuple):
     @classmethod
     def request(cls, context: Recipient) -> Self:
         """HPKE's own sequence (§6.1)."""
+        # req: chunked08/6.1 chunks-in-order
         return cls(context.open, partial(context.open, aad=LAST))
 
     @classmethod
@@ -121,7 +122,6 @@ class MessageSender(Unique):
         """Where the channel stands in :data:`SEND`."""
         return self._state
 
-    # req: chunked08/6 no-empty-chunk
     def send(self, data: bytes) -> bytes:
         """Seal a piece of the message, in chunks of :data:`MAX_CHUNK` and one of what is left. No data makes no chunk.
 
@@ -129,6 +129,8 @@ class MessageSender(Unique):
         :data:`~privproc.chunks.MAX_CHUNKS` chunks is left; the channel stays as it was.
         """
         seal, wire = self._enter(len(data)), self._head
+        # req: chunked08/6 no-empty-chunk
+        # req: chunked08/3 no-larger-chunks
         if 0 < len(data) <= MAX_CHUNK:  # concatenation: a fifth faster than the general way
             wire += _length(sealed := seal.middle(data)) + sealed
         else:
@@ -145,6 +147,7 @@ class MessageSender(Unique):
         start = max(len(data) - 1, 0) // MAX_CHUNK * MAX_CHUNK
         seal, before = self._enter(0), self.send(data[:start])
         self._state, self._seal = SEND[self._state][Input.FINISH], None
+        # req: chunked08/4 final-chunk-to-the-end
         return b"".join((before, b"\0", seal.last(data[start:])))
 
     def _enter(self, size: int) -> Seal:
@@ -185,6 +188,7 @@ class Receiver(Unique, Generic[E]):
     )
 
     def __init__(self, table: Table, need: int, max_chunk: int) -> None:
+        # req: chunked08/3 chunks-of-16384-bytes
         if max_chunk < MAX_CHUNK:
             raise UsageError(f"a receiver takes chunks of {MAX_CHUNK} bytes")
         self._table = table
@@ -294,6 +298,7 @@ class Receiver(Unique, Generic[E]):
             self._size = 0
         need = 1
         while used < end:
+            # req: chunked08/6 lengths-in-any-width
             width = 1 << (data[used] >> 6)
             start = used + width
             if start > end:
@@ -327,7 +332,6 @@ class Receiver(Unique, Generic[E]):
         self._move(Input.INDICATOR)
         return self._most + 1
 
-    # req: chunked08/3 chunks-of-16384-bytes
     def _too_large(self) -> LimitError:
         return LimitError(f"a chunk of over {self._most - TAG_LENGTH} bytes")
 

@@ -132,6 +132,7 @@ class RequestReceiver(Receiver[RequestHeader | RequestOpened]):
         header = RequestHeader.decode(data[: HEADER.size])
         if header.kem not in _KEMS:
             raise UnsupportedError(f"KEM {header.kem:#06x}")
+        # req: chunked08/4 same-header
         self._need = HEADER.size + _KEMS[header.kem].Nenc
         if len(data) < self._need:
             return 0, []
@@ -173,6 +174,7 @@ class ResponseReceiver(Receiver[Never]):
 
     def _head(self, data: bytes) -> tuple[int, list[Never]]:
         suite, enc, secret = self._exchange
+        # req: chunked08/5 nonce-first
         used = self._need
         cipher, iv = response_cipher(suite, enc, secret.expose(), data[:used])
         secret.wipe()

@@ -91,6 +91,7 @@ class Outgoing(ExchangeStep[Sender]):
         """
         sendable(message)
         begun = self._take()
+        # req: rfc9458/4.3 request-is-sealed-once
         wire = b"".join((begun.header, begun.enc, begun.context.seal(message)))
         # Only the response's secret is kept: nothing more can be sealed or exported from here on.
         return wire, PendingResponse(_Pending(begun.suite, begun.enc, Secret(begun.response_secret())))
@@ -122,9 +123,11 @@ class PendingResponse(Step[_Pending]):
         suite, enc, secret = self._take()
         size, overhead = suite.aead.longer, response_overhead(suite)
         bounded("encapsulated response", len(wire), overhead + MAX_MESSAGE)
+        # req: rfc9458/4.2 response-layout
         if len(wire) < overhead:
             raise DecodeError("encapsulated response", "too short", len(wire))
         cipher, iv = response_cipher(suite, enc, secret.expose(), wire[:size])
+        # req: privproc1/11 response-secrets-go
         secret.wipe()
         try:
             return cipher.decrypt(iv, memoryview(wire)[size:], None)

@@ -75,6 +75,7 @@ class Received(Step[_Received]):
 
 
 def _open(header: RequestHeader, wire: bytes, key: GatewayKey | None, *, at: int) -> tuple[bytes, Responder]:
+    # req: rfc9458/7 no-trial-decryption
     found, suite = header.match(key, at=at)
     if len(wire) < request_overhead(suite):
         raise DecodeError("encapsulated request", "too short", len(wire))

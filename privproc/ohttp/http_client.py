@@ -54,6 +54,7 @@ class _Asked(NamedTuple):
 
     def seal(self, *, at: int) -> tuple[Request, PendingResponse]:
         wire, pending = begin(self.selection, at=at).seal(bhttp.encode_request(self.request))
+        # req: rfc9458/6.1 nothing-identifies-the-client
         return self.relay.post(Mode.SINGLE, wire), pending
 
 
@@ -151,6 +152,7 @@ def _offered_date(answer: Response) -> bytes | None:
             return None
         if Problem.decode(answer.content).type != DATE:
             return None
+        # req: rfc9458/6.5.2 age-is-added
         return encode_date(decode_date(single(answer.fields, b"date") or b"") + age(answer.fields))
     except PrivprocError:  # a UsageError too: past year 9999 there is no date
         return None
@@ -191,6 +193,7 @@ class ResponseStream(Unique):
 
         Raises as :meth:`Attempt.finish` does.
         """
+        # req: chunked08/7 no-fallback
         _check_head(response, Mode.CHUNKED)
         self._ready = True
 

@@ -56,6 +56,7 @@ def refusal(error: PeerError, *, at: int, place: Place = Place.BEFORE_DECAPSULAT
     In the clear by default. The Date is this server's, for a client that has to correct its own (RFC 9458 §6.5.2).
     """
     problem = problem_for(error, place)
+    # req: rfc9458/6.5.2 refusals-are-not-stored
     fields = ((b"content-type", MEDIA_TYPE.encode()), (b"cache-control", b"no-store"), (b"date", encode_date(at)))
     allow = ((b"allow", b"POST"),) if isinstance(error, MethodError) else ()
     return Response(problem.status or 400, fields + allow, problem.encode())
@@ -107,6 +108,7 @@ class Incoming(Step[Responder]):
         A response that Binary HTTP has no form for is a :class:`UsageError` that doesn't spend the step.
         """
         encoded = bhttp.encode_response(response)
+        # req: rfc9458/5 answers-are-encapsulated
         return Response(200, carrying(Mode.SINGLE, Mode.SINGLE.response_type), self._take().seal(encoded))
 
     def refuse(self, error: PeerError, *, at: int) -> Response:

@@ -44,12 +44,13 @@ class Resource:
 
         In chunks ``content`` is empty, and what the channel gives is sent after the header.
         """
+        # req: rfc9458/6 https-only
         return Request("POST", "https", self.authority, self.path, carrying(mode, mode.request_type), content)
 
 
+# req: rfc9458/5 carrying-fields-only
 def carrying(mode: Mode, kind: str) -> Fields:
     """The fields of a message that carries an encapsulated one."""
-    # req: rfc9458/5 carrying-fields-only
     content_type = (b"content-type", kind.encode())
     # req: chunked08/3 incremental
     return (content_type, INCREMENTAL) if mode is Mode.CHUNKED else (content_type,)
@@ -89,7 +90,11 @@ class Relay:
         bounded("encapsulated request", len(received.content), self.max_request)
         if not received.content:
             raise DecodeError("encapsulated request", "no content")
+        # req: rfc9458/5 content-is-copied
+        # req: rfc9458/6.2 forwarding-rules
+        # req: rfc9458/6.2 unknown-fields-are-dropped
         # req: rfc9458/6.2 relay-adds-nothing
+        # req: rfc9458/8.2 one-gateway
         return self.gateway.post(mode, received.content), mode
 
     def head(self, received: Request) -> tuple[Request, Mode]:

@@ -41,6 +41,7 @@ class Targets:
             raise PolicyError("the gateway sends no requests to this target")
 
 
+# req: rfc9458/6.3 plain-http-is-listed-by-itself
 def _normal(scheme: str, authority: str) -> tuple[str, str]:
     scheme = scheme.lower()
     return scheme, authority.lower().removesuffix(_DEFAULT_PORT.get(scheme, ":"))

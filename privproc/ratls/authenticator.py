@@ -124,6 +124,7 @@ class AuthenticatorRequest:
         body.finish()
         schemes = extensions.get(_SIGNATURE_ALGORITHMS)
         if schemes is None:
+            # req: privproc1/15.2 requests-demand-both
             raise reader.fail("no signature_algorithms (RFC 8446 §4.3.2)")
         if extensions.get(CMW_ATTESTATION):
             raise reader.fail("a cmw_attestation that isn't empty")
@@ -234,6 +235,7 @@ class Authenticators(Unique):
         if asked.sender is self._side:
             raise UntrustedError("a request of this end's own kind")
         if asked.context in self._contexts:
+            # req: privproc1/15.2 contexts-serve-once
             raise ReplayError("the request's context was seen before")
         return asked
 
@@ -299,6 +301,7 @@ class PendingAuthenticator(Step[_Asked]):
             raise PolicyError("the other end refuses to authenticate")
         parts = Reader.all(authenticator, "authenticator", _Parts.read)
         if parts.context != request.context:
+            # req: privproc1/15.2 each-check
             raise UntrustedError("the authenticator answers another request")
         _check_mac(parts.verify_data, keys.mac(encoded, parts.certificate, parts.verify))
         signed = _SIGNED + keys.transcript(encoded, parts.certificate)
@@ -375,5 +378,6 @@ def _attestation(entries: tuple[_Entry, ...], *, asked: bool) -> bytes:
         return b""
     carried = first.extensions.get(CMW_ATTESTATION)
     if carried is None:
+        # req: privproc1/15.2 evidence-or-nothing
         raise PolicyError("no evidence")
     return Reader.all(carried, "cmw_attestation", lambda body: body.vector(2, 1))

@@ -46,6 +46,7 @@ class Handshaken(Step[SSL.Connection]):
             role=role,
             th1=th1,
             leaf=self._leaf,
+            # req: privproc1/4.2 no-client-certificate
             peer=b"",  # the client has no certificate
             announcement=announcement,
             sequence=sequence,

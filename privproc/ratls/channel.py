@@ -195,6 +195,7 @@ class Channel(Unique):
         try:
             self._state = TRANSITIONS[self._state][happened]
         except KeyError:
+            # req: privproc1/9.4 channel-states
             raise UsageError(f"{happened.name} isn't possible in state {self._state.name}") from None
         return self._state
 

@@ -106,6 +106,7 @@ class PendingServer(Step[tuple[SSL.Connection, Group]]):
         # The record with Finished has to be the last one, so the handshake must complete with it and not before.
         openssl.feed(connection, flight[:last])
         if openssl.advance(connection, "server flight"):
+            # req: privproc1/4.2 flight-to-finished
             raise DecodeError("server flight", "records after Finished", last)
         openssl.feed(connection, flight[last:])
         if not openssl.advance(connection, "server flight"):
@@ -158,6 +159,7 @@ class Established(Handshaken):
         role, report_data = self._expected
         connection = self._take()
         if not hmac.compare_digest(evidence.binding, report_data) or evidence.role != role:
+            # req: privproc1/4.8 role-and-end-at-release
             raise UntrustedError("the evidence isn't about this session")
         check_window("evidence", evidence.not_before, evidence.not_after, at=at)
         return Channel(connection)

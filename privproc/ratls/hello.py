@@ -180,6 +180,7 @@ def check_client_hello(data: bytes, group: Group) -> ClientHello:
     """
     hello = ClientHello.decode(data)
     if hello.versions != (_TLS13,):
+        # req: privproc1/4.2 clienthello-is-checked
         raise UnsupportedError("ClientHello must offer TLS 1.3 and no other version")
     for number, name in _REFUSED_IN_CLIENT_HELLO.items():
         if number in hello.extensions:
@@ -207,6 +208,7 @@ def check_server_hello(flight: bytes, group: Group) -> int:
         raise records.fail("record version isn't 0x0303")
     hello = ServerHello.decode(records.vector(2, 1, 1 << 14))
     if hello.version != _TLS13:
+        # req: privproc1/4.2 flight-is-checked
         raise UnsupportedError("ServerHello doesn't choose TLS 1.3")
     if hello.is_retry:
         raise PolicyError("HelloRetryRequest is refused")

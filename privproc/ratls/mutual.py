@@ -20,13 +20,16 @@ evidence has to be bound to is computed here. Only the last step of either end g
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar, final
 
 from privproc._step import Step
 from privproc.attestation import VerifiedEvidence
-from privproc.attestation.binder import Binding, Direction, SessionBinding
+from privproc.attestation.binder import Binding, Direction
 from privproc.attestation.forwarded import BackEnd
 from privproc.attestation.message import Attestation
+from privproc.attestation.nvidia.appraisal import FreshDevices
+from privproc.attestation.proof import Proof, Unproven
 from privproc.errors import DecodeError, UntrustedError, UsageError
 from privproc.ratls.authenticator import Authenticators, PendingAuthenticator, Side
 from privproc.ratls.channel import Channel, DataReceived, EndOfData, Event
@@ -72,6 +75,7 @@ class _Ends(NamedTuple):
         """What the other end's evidence has to be bound to."""
         return self._binding(direction, th1, self.peer_role, self.peer_leaf, self.identity.leaf)
 
+    # req: privproc1/15.3 each-field-counts
     def _binding(self, direction: Direction, th1: bytes, role: str, leaf: bytes, peer: bytes) -> Binding:
         return Binding.exported(
             self.channel.export, direction, role=role, th1=th1, leaf=leaf, peer=peer, announcement=b""
@@ -93,10 +97,12 @@ class _Ends(NamedTuple):
         """What the other end shows, if it has the key of the leaf that everything is bound to."""
         peer = pending.finish(authenticator)
         if peer.chain != (self.peer_leaf,):
+            # req: privproc1/15.2 the-expected-leaf
             raise UntrustedError("the authenticator is of another certificate")
         return Attestation.unwrap(peer.attestation)
 
 
+# req: privproc1/15.1 whole-flights
 def _message(events: list[Event]) -> bytes:
     """The one message, after its uint32 length, that a flight's data consist of."""
     if any(isinstance(event, EndOfData) for event in events):
@@ -108,24 +114,28 @@ def _message(events: list[Event]) -> bytes:
 class _Presented(Step[S]):
     """Base of the steps that hold the other end's evidence, of a certificate whose key it has, not appraised yet.
 
-    ``attestation`` is what it shows; ``binding`` (64 bytes) is what the hardware must have signed, computed here.
+    ``attestation`` is what it shows; ``binding`` (64 bytes) is what the hardware must have signed, computed here, and
+    ``binder`` what devices of its machine are appraised for.
     """
 
-    __slots__ = ("attestation", "binding")
+    __slots__ = ("attestation", "binder", "binding")
 
-    def __init__(self, state: S, attestation: Attestation, binding: SessionBinding) -> None:
+    def __init__(self, state: S, attestation: Attestation, binder: Binding) -> None:
         super().__init__(state)
         self.attestation = attestation
-        self.binding = binding
+        self.binder = binder
+        self.binding = binder.report_data(attestation.devices)
 
     def _appraised(self, evidence: VerifiedEvidence) -> S:
         if not isinstance(evidence, VerifiedEvidence):
             raise UsageError("only appraised evidence releases a channel")
         return self._take()
 
-    def _check(self, ends: _Ends, evidence: VerifiedEvidence, *, at: int) -> None:
+    def _check(self, ends: _Ends, evidence: VerifiedEvidence, machine: FreshDevices | None, at: int) -> None:
         evidence.expect(self.binding, at=at)
+        self.attestation.check_devices(machine, self.binding, at=at)
         if evidence.role != ends.peer_role:
+            # req: privproc1/15.3 the-role-it-talks-to
             raise UntrustedError("the evidence is of another role")
 
 
@@ -163,48 +173,57 @@ class Introduced(Step[tuple[_Ends, Introduction, PendingAuthenticator]]):
         presentation = Presentation.decode(ends.receive(records))
         attestation = ends.shown(pending, presentation.authenticator)
         binding = ends.peer(Direction.SERVER_TO_CLIENT, introduced(introduction, presentation.request))
-        return PresentedServer((ends, presentation.request, binding), attestation, binding.report_data(()))
+        return PresentedServer((ends, presentation.request), attestation, binding)
 
 
 @final
-class PresentedServer(_Presented[tuple[_Ends, bytes, Binding]]):
+class PresentedServer(_Presented[tuple[_Ends, bytes]]):
     """The server's evidence, at the client."""
 
     __slots__ = ()
 
-    def accept(self, evidence: VerifiedEvidence, *, at: int) -> Proving:
+    # req: privproc1/15.1 nothing-before-acceptance
+    def accept(self, evidence: VerifiedEvidence, *, machine: FreshDevices | None = None, at: int) -> Proving:
         """The step for this end's evidence, if ``evidence`` is of this session and the server's role, good at ``at``.
 
-        Raises :class:`UntrustedError` for evidence of another session, end or role, :class:`ExpiredError` outside of
-        its time. :class:`UsageError` for what no appraisal made doesn't spend the step.
+        ``machine``: what was found about the devices in ``attestation``, needed where there are any. Raises
+        :class:`UntrustedError` for evidence of another session, end or role, or of other devices,
+        :class:`ExpiredError` outside of its time. :class:`UsageError` for what no appraisal made doesn't spend
+        the step.
         """
-        ends, request, binding = self._appraised(evidence)
-        self._check(ends, evidence, at=at)
-        th1 = presented(binding.th1, self.binding, self.attestation)
-        own = ends.own(Direction.CLIENT_TO_SERVER, th1).report_data(())
-        return Proving((ends, request), own, BackEnd.of(binding, self.attestation, since=at))
+        ends, request = self._appraised(evidence)
+        self._check(ends, evidence, machine, at)
+        th1 = presented(self.binder.th1, self.binding, self.attestation)
+        proof = Proof(ends.own(Direction.CLIENT_TO_SERVER, th1), None)
+        return Proving(_Accepted(ends, request, proof), BackEnd.of(self.binder, self.attestation, since=at))
+
+
+class _Accepted(NamedTuple):
+    ends: _Ends
+    request: bytes
+    proof: Proof
 
 
 @final
-class Proving(Step[tuple[_Ends, bytes]]):
+class Proving(Unproven[_Accepted]):
     """The server was appraised; this end's evidence is awaited. ``report_data``: the 64 bytes for its hardware report.
 
     ``back_end`` is what a front end can forward to its devices.
     """
 
-    __slots__ = ("back_end", "report_data")
+    __slots__ = ("back_end",)
 
-    def __init__(self, state: tuple[_Ends, bytes], report_data: bytes, back_end: BackEnd) -> None:
+    def __init__(self, state: _Accepted, back_end: BackEnd) -> None:
         super().__init__(state)
-        self.report_data = report_data
         self.back_end = back_end
 
     def attest(self, attestation: Attestation) -> tuple[bytes, Channel]:
         """The last flight, and the channel. The server reads nothing before it has appraised this end.
 
-        Raises :class:`PeerError` for a request of the server's that can't be answered.
+        Devices come in by :meth:`show`. Raises :class:`PeerError` for a request of the server's that can't be answered.
         """
-        ends, request = self._take()
+        attestation = _with_devices(attestation, self._look().proof)
+        ends, request, _ = self._take()
         return ends.send(ends.show(request, attestation)), ends.channel
 
 
@@ -216,7 +235,7 @@ class _Heard(NamedTuple):
     introduction: Introduction
     request: bytes
     pending: PendingAuthenticator
-    th1: bytes
+    proof: Proof
 
 
 def respond(attesting: Attesting, identity: Identity, records: bytes, *, role: str, peer_role: str) -> Responding:
@@ -236,29 +255,28 @@ def respond(attesting: Attesting, identity: Identity, records: bytes, *, role: s
     ends = _Ends(channel, Authenticators(channel.export, Side.SERVER), identity, introduction.leaf, role, peer_role)
     request, pending = ends.authenticators.request(attestation=True)
     th1 = introduced(introduction, request)
-    report_data = ends.own(Direction.SERVER_TO_CLIENT, th1).report_data(())
-    return Responding(_Heard(ends, introduction, request, pending, th1), report_data)
+    return Responding(
+        _Heard(ends, introduction, request, pending, Proof(ends.own(Direction.SERVER_TO_CLIENT, th1), None))
+    )
 
 
 @final
-class Responding(Step[_Heard]):
+class Responding(Unproven[_Heard]):
     """The client has introduced itself; evidence is awaited. ``report_data``: the 64 bytes for the hardware report."""
 
-    __slots__ = ("report_data",)
-
-    def __init__(self, heard: _Heard, report_data: bytes) -> None:
-        super().__init__(heard)
-        self.report_data = report_data
+    __slots__ = ()
 
     def attest(self, attestation: Attestation) -> tuple[bytes, Awaiting]:
-        """The server's flight, and the step that takes the client's evidence.
+        """The server's flight, and the step that takes the client's evidence. Devices come in by :meth:`show`.
 
         Raises :class:`PeerError` for a request of the client's that can't be answered, such as one that doesn't ask
         for evidence, or repeats a context.
         """
-        ends, introduction, request, pending, th1 = self._take()
+        report_data = self.report_data
+        attestation = _with_devices(attestation, self._look().proof)
+        ends, introduction, request, pending, proof = self._take()
         presentation = Presentation(request, ends.show(introduction.request, attestation))
-        after = presented(th1, self.report_data, attestation)
+        after = presented(proof.binding.th1, report_data, attestation)
         return ends.send(presentation.encode()), Awaiting((ends, pending, after))
 
 
@@ -272,8 +290,7 @@ class Awaiting(Step[tuple[_Ends, PendingAuthenticator, bytes]]):
         """Take the client's last flight. Raises as :meth:`Introduced.receive`."""
         ends, pending, th1 = self._take()
         attestation = ends.shown(pending, ends.receive(records))
-        binding = ends.peer(Direction.CLIENT_TO_SERVER, th1)
-        return PresentedClient(ends, attestation, binding.report_data(()))
+        return PresentedClient(ends, attestation, ends.peer(Direction.CLIENT_TO_SERVER, th1))
 
 
 @final
@@ -282,14 +299,20 @@ class PresentedClient(_Presented[_Ends]):
 
     __slots__ = ()
 
-    def accept(self, evidence: VerifiedEvidence, *, at: int) -> Channel:
+    def accept(self, evidence: VerifiedEvidence, *, machine: FreshDevices | None = None, at: int) -> Channel:
         """The channel, if ``evidence`` is of this session and the client's role, good at ``at`` (Unix seconds).
 
         Raises as :meth:`PresentedServer.accept`.
         """
         ends = self._appraised(evidence)
-        self._check(ends, evidence, at=at)
+        self._check(ends, evidence, machine, at)
         return ends.channel
+
+
+def _with_devices(attestation: Attestation, proof: Proof) -> Attestation:
+    if attestation.devices:
+        raise UsageError("devices are shown before the hardware signs: show")
+    return replace(attestation, devices=proof.devices)
 
 
 def _check_roles(role: str, peer_role: str) -> None:
@@ -300,4 +323,5 @@ def _check_roles(role: str, peer_role: str) -> None:
 def _check_other(leaf: bytes, identity: Identity) -> None:
     """An end that shows this end's own certificate is a mirror, or holds its key."""
     if leaf == identity.leaf:
+        # req: privproc1/15.2 not-ones-own
         raise UntrustedError("the other end shows this end's own certificate")

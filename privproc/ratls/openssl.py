@@ -60,6 +60,7 @@ def _context(method: int) -> SSL.Context:
     context.set_max_proto_version(SSL.TLS1_3_VERSION)
     context.set_tls13_ciphersuites(_SUITE)
     context.set_options(SSL.OP_NO_TICKET)
+    # req: privproc1/4.2 tickets-are-ignored
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     return context
 
@@ -108,6 +109,7 @@ def only_certificate(connection: SSL.Connection) -> bytes:
     """The DER of the server's certificate, if it sent exactly one; else :class:`DecodeError`."""
     chain = connection.get_peer_cert_chain() or []
     if len(chain) != 1:
+        # req: privproc1/4.2 one-certificate
         raise DecodeError("server certificate", "not exactly one")
     # Not through cryptography's parser: it refuses and warns about certificates that are no concern here.
     return crypto.dump_certificate(crypto.FILETYPE_ASN1, chain[0])

@@ -42,6 +42,7 @@ class Announcement:
         ids = reader.u16(), reader.u16(), reader.u16()
         encoded = reader.vector(4, 1, _KEY_LIMIT)
         max_requests, lifetime = reader.u32(), reader.u32()
+        # req: privproc1/2.4 announcement-form
         if not max_requests or not lifetime:
             raise reader.fail("max_requests and lifetime must not be 0")
         suite = hpke.Suite.from_ids(*ids)

@@ -64,6 +64,7 @@ AnswerEvent = AnswerData | AnswerEnd
 def _schedule(suite: hpke.Suite, prk: bytes, th3: bytes, e: bytes, shared: Secret) -> tuple[bytes, bytes]:
     r = hkdf.extract(_HASH, hkdf.expand(_HASH, prk, lp(b"res salt") + th3, 48), shared.expose())
     shared.wipe()
+    # req: privproc1/6.2 needs-the-request
     bound = tagged_hash("response", th3, e)
     key = hkdf.expand(_HASH, r, lp(b"res key") + bound, suite.aead.Nk)
     return key, hkdf.expand(_HASH, r, lp(b"res iv") + bound, suite.aead.Nn)
@@ -162,6 +163,7 @@ def _parse(suite: hpke.Suite, dk: hpke.PrivateKey, prk: bytes, th3: bytes) -> Pa
     while not last:
         head = yield Need(3, 3)
         last = _flag(head[0])
+        # req: privproc1/6.2 chunks-in-order
         plaintext = opener.open((yield _need(int.from_bytes(head[1:], "big"))), last=last)
         if first:
             next_key, plaintext = _next_key(suite, plaintext)
@@ -179,11 +181,13 @@ def _flag(value: int) -> bool:
 
 def _need(size: int) -> Need:
     if size - TAG_LENGTH not in CHUNK_SIZES:
+        # req: privproc1/6.2 padded-chunks
         raise DecodeError("answer", f"chunk of {size} bytes is not of a padded size")
     return Need(size, size)
 
 
 def _next_key(suite: hpke.Suite, plaintext: bytes) -> tuple[hpke.PublicKey | None, bytes]:
     reader = Reader(plaintext, "first chunk")
+    # req: privproc1/6.2 next-key
     encoded = reader.vector(4, 0, _ENC_LIMIT)
     return (hpke.PublicKey.decode(suite.kem, encoded) if encoded else None), reader.rest()

@@ -68,6 +68,7 @@ class Context:
     @property
     def info(self) -> bytes:
         """HPKE's info."""
+        # req: privproc1/6.1 of-its-place
         return tagged_hash("info", self.th2, self.index.to_bytes(4, "big"))
 
     def th3(self, enc: bytes, ciphertext: bytes) -> bytes:
@@ -89,6 +90,7 @@ def _schedule(context: Context, suite: hpke.Suite, exported: Secret) -> _Keys:
     # req: privproc1/6.1 request-needs-the-exporter
     prk = hkdf.extract(_HASH, context.exporter.expose(), exported.expose())
     exported.wipe()
+    # req: privproc1/11 exporter-values-go
     context.exporter.wipe()
     key = hkdf.expand(_HASH, prk, lp(b"req key") + context.th2, suite.aead.Nk)
     return _Keys(prk, key, hkdf.expand(_HASH, prk, lp(b"req iv") + context.th2, suite.aead.Nn))
@@ -99,6 +101,7 @@ def fits(suite: hpke.Suite, length: int) -> None:
     _filled(8 + suite.kem.Npk + length)
 
 
+# req: privproc1/6.1 least-size
 def _filled(used: int) -> int:
     size = next((size for size in REQUEST_SIZES if used <= size), None)
     if size is None:
@@ -139,6 +142,7 @@ def open_request(context: Context, one_time: OneTimeKey, sealed: bytes) -> tuple
 
     Raises :class:`DecodeError`, :class:`OpenError`.
     """
+    # req: privproc1/11 one-time-keys-go
     private = one_time._take()
     suite = one_time.suite
     enc, ciphertext = Reader.all(sealed, "sealed request", _read_sealed)
@@ -159,6 +163,7 @@ def _read_sealed(reader: Reader) -> tuple[bytes, bytes]:
 def _read_plaintext(reader: Reader) -> tuple[bytes, bytes]:
     """The device's ephemeral key, encoded, and the request: what `_fill` was given."""
     if reader.left not in REQUEST_SIZES:
+        # req: privproc1/6.1 form-inside
         raise reader.fail("not one of the padded sizes")
     dk, request, padding = reader.vector(4, 1, _ENC_LIMIT), reader.vector(4), reader.rest()
     if padding != bytes(len(padding)):

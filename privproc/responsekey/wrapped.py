@@ -59,6 +59,7 @@ class _Asked(NamedTuple):
 
 
 def _info(thw: bytes, index: int, node: bytes) -> bytes:
+    # req: privproc1/14.4 wraps-have-their-place
     return tagged_hash("wrap", thw, index.to_bytes(1, "big"), node)
 
 

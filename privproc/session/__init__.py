@@ -3,10 +3,12 @@
 The device is a flow, gateway and enclave are steps; docs/protocol.md has the bytes and the reasons.
 
 ========================= =====================================================================
-:mod:`~.directory`        what a key package contains, and learning it from mirrors
+:mod:`~.contents`         what a key package contains
+:mod:`~.directory`        learning it from mirrors
 :mod:`~.device`           steps, from a token to the end of the last answer
 :mod:`~.flows`            the same over any HTTP client
 :mod:`~.attested`         the device's end of an attested session, whatever carries it
+:mod:`~.beside`           what an enclave shows beside its own evidence
 :mod:`~.link`             how its later round trips go
 :mod:`~.pipe`             a whole session in one chunked exchange
 :mod:`~.streams`          the gateway's end of chunked exchanges
@@ -21,15 +23,14 @@ The device is a flow, gateway and enclave are steps; docs/protocol.md has the by
 ========================= =====================================================================
 """
 
+from privproc.session.contents import Contents, Service
 from privproc.session.device import AnswerChannel, AnswerComplete, AnswerEvent, Opening, Renewing, Session, begin
 from privproc.session.directory import (
     PURPOSE,
     Anchors,
-    Contents,
     Directory,
     Memory,
     Published,
-    Service,
     learn,
     learn_signers,
     package_role,

@@ -13,12 +13,14 @@ from typing import NamedTuple
 from privproc import hpke, ratls, responsekey
 from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
 from privproc.attestation.binder import Binding, Direction
-from privproc.errors import PolicyError, UnsupportedError, UsageError
+from privproc.errors import PolicyError, UsageError
 from privproc.keyconfig import Selection, select
 from privproc.responsekey import Announcement, Answer, Context
 from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
 from privproc.session import frames, transcript
-from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.beside import Beside, appraise_beside
+from privproc.session.contents import Contents, Service
+from privproc.session.directory import Anchors, Directory
 from privproc.session.frames import Kind
 from privproc.session.grounds import grounds
 from privproc.session.messages import Offer, Opened, Renewed
@@ -73,6 +75,7 @@ class Attested(NamedTuple):
     format: int
     announcement: Announcement
     evidence: snp.VerifiedEvidence
+    beside: Beside
     sequence: int
     th2: bytes
     until: int
@@ -86,8 +89,9 @@ class Attested(NamedTuple):
 
     @property
     def fresh_until(self) -> int:
-        """When the evidence or the directory that it was judged by ends (Unix seconds); :meth:`again` helps then."""
-        return min(self.evidence.not_after, self.demands.selection.not_after)
+        """When any evidence, or the directory that it was judged by, ends (Unix seconds); :meth:`again` helps then."""
+        # req: privproc1/4.8 soonest-end
+        return min(self.evidence.not_after, self.beside.not_after, self.demands.selection.not_after)
 
     def binding(self) -> Binding:
         """What the evidence is bound to, once more from its parts."""
@@ -105,6 +109,7 @@ class Attested(NamedTuple):
     def check(self, *, at: int) -> None:
         """Raise :class:`ExpiredError` unless evidence and directory are in their time."""
         check_window("session's evidence", self.evidence.not_before, self.evidence.not_after, at=at)
+        self.beside.check(at=at)
         self.demands.selection.get(at=at)
 
     def seal(self, question: bytes, *, last: bool) -> tuple[bytes, Answer]:
@@ -114,11 +119,13 @@ class Attested(NamedTuple):
         exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, self.number), EXPORTER_LENGTH)
         context = Context(self.th2, self.number, self.previous, exporter)
         sealed, answer = responsekey.seal_request(context, self.announcement.suite, self.key, question)
+        # req: privproc1/6 last-says-so
         self.channel.send(frames.frame(Kind.LAST if last else Kind.REQUEST, sealed))
         return self.channel.data_to_send(), answer
 
     def following(self, th3: bytes, key: hpke.PublicKey | None) -> Attested | None:
         """The session after an answer that named ``key``; ``None`` if there is none, or no request is left."""
+        # req: privproc1/2.4 requests-are-counted
         if key is None or self.number + 1 >= self.announcement.max_requests:
             return None
         return self._replace(key=key, number=self.number + 1, previous=th3)
@@ -132,6 +139,7 @@ class Attested(NamedTuple):
         """
         if self.sequence + 1 >= ATTESTATIONS:
             raise UsageError(f"a session is attested {ATTESTATIONS} times at most")
+        # req: privproc1/6.3 judged-by-the-present
         demands = Demands.of(directory, self.demands.service.role, self.demands.anchors, at=at)
         nonce = os.urandom(32)
         self.channel.send(frames.again(nonce, self.announcement.suite))
@@ -159,6 +167,7 @@ class Renewal:
         old, sequence = self._old, self._old.sequence + 1
         announcement = Announcement.decode(renewed.announcement)
         if announcement.suite != old.announcement.suite or renewed.format != old.format:
+            # req: privproc1/6.3 suite-and-format-stay
             raise PolicyError("the enclave's suite or evidence format is not the session's")
         th1 = transcript.again(old.th2, self._nonce)
         binding = Binding.exported(
@@ -178,6 +187,7 @@ class Renewal:
             demands=self.demands,
             announcement=announcement,
             evidence=evidence,
+            beside=_beside(self.demands, evidence, binding, renewed, at),
             sequence=sequence,
             th2=transcript.attested(th1, report_data, renewed.format, renewed.evidence),
             until=self.began + announcement.lifetime,
@@ -204,14 +214,18 @@ def attest(
     offer = Offer.decode(opened.offer)
     announcement = Announcement.decode(offer.announcement)
     if announcement.suite not in SUITES or offer.format not in FORMATS:
+        # req: privproc1/4.8 only-what-open-listed
         raise PolicyError("the enclave's suite or evidence format was not offered")
     established = tls.finish(offer.flight)
     leaf, role, th1 = established.leaf, demands.service.role, transcript.opened(*parts)
+    binding = established.binding(role=role, th1=th1, announcement=offer.announcement)
     report_data = established.bind(role=role, th1=th1, announcement=offer.announcement, devices=offer.devices)
     stapled = Renewed(
         offer.announcement, offer.format, offer.evidence, opened.endorsements, opened.log_proof, offer.devices
     )
     evidence = _appraise(demands, stapled, report_data, at)
+    # req: privproc1/4.8 all-of-it-before-release
+    beside = _beside(demands, evidence, binding, stapled, at)
     return Attested(
         demands=demands,
         channel=established.release(evidence, at=at),
@@ -219,6 +233,7 @@ def attest(
         format=offer.format,
         announcement=announcement,
         evidence=evidence,
+        beside=beside,
         sequence=0,
         th2=transcript.attested(th1, report_data, offer.format, offer.evidence),
         until=began + announcement.lifetime,
@@ -228,8 +243,6 @@ def attest(
 
 
 def _appraise(demands: Demands, shown: Renewed, report_data: SessionBinding, at: int) -> snp.VerifiedEvidence:
-    if shown.devices:
-        raise UnsupportedError("evidence of devices can't be appraised yet")
     chain, logged = grounds(
         endorsements=shown.endorsements,
         log_proof=shown.log_proof,
@@ -246,5 +259,17 @@ def _appraise(demands: Demands, shown: Renewed, report_data: SessionBinding, at:
         logged=logged,
         role=demands.service.role,
         revocations=NO_REVOCATIONS,  # privproc/1 carries none: an entry's end and its minimum version do their work
+        at=at,
+    )
+
+
+def _beside(demands: Demands, evidence: snp.VerifiedEvidence, binding: Binding, shown: Renewed, at: int) -> Beside:
+    return appraise_beside(
+        evidence,
+        binding,
+        shown.devices,
+        contents=demands.contents,
+        service=demands.service,
+        anchors=demands.anchors,
         at=at,
     )

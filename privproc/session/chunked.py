@@ -54,6 +54,7 @@ def filled(head: bytes, message: bytes, size: int) -> bytes:
 def missing(have: int, size: int) -> int:
     """How many bytes the first piece lacks. Raises :class:`PolicyError` if it has more than ``size``."""
     if have > size:
+        # req: privproc1/5.4 first-pieces-have-one-size
         raise PolicyError("the first piece of a stream is not of the directory's size")
     return size - have
 

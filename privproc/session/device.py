@@ -29,7 +29,8 @@ from privproc.responsekey import Answer, AnswerData, AnswerEnd
 from privproc.secret import Secret
 from privproc.session import transcript
 from privproc.session.attested import Attested, Demands, Renewal, attest
-from privproc.session.directory import Anchors, Contents, Directory, Service
+from privproc.session.contents import Contents, Service
+from privproc.session.directory import Anchors, Directory
 from privproc.session.link import Link, Reader, Relay, check_head, content_of, encapsulated
 from privproc.session.messages import Open, Opened
 from privproc.session.profile import FORMATS, IDLE, LEASE, OPEN_PATH, PROOF_FIELD, SUITES
@@ -75,6 +76,7 @@ def prepare(
 ) -> Prepared:
     """Spend the token on this exchange. ``head`` has Open for its content. Raises as :func:`begin`."""
     contents = demands.contents
+    # req: privproc1/4.1 checks-before-the-token
     check_token(token, contents)
     hello, tls = ratls.connect(contents.group)
     message = _open(demands.service, hello)
@@ -84,6 +86,7 @@ def prepare(
     continue_key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
     proof = _proof(proof_key, transcript.opened(*parts))
     fields: Fields = ((b"authorization", spent.authorization()), (PROOF_FIELD, proof))
+    # req: privproc1/4.4 exactly-so
     head = Request("POST", "https", contents.gateway, OPEN_PATH, fields, message)
     return Prepared(demands, tls, parts, continue_key, head, at)
 
@@ -118,7 +121,7 @@ def _open(service: Service, hello: bytes) -> bytes:
         log=service.log,
         namespace=service.namespace,
         formats=_FORMATS,
-        device_required=False,
+        device_required=service.beside,
         policy_id=service.policy.id,
         nonce=os.urandom(32),
         suites=_SUITES,
@@ -177,17 +180,20 @@ class _Ready(NamedTuple):
 
 @final
 class Session(Step[_Ready]):
-    """An enclave that was appraised, by this very session. ``evidence`` says what was found.
+    """An enclave that was appraised, by this very session. ``evidence`` says what was found; ``devices`` what was found
+    about the GPUs and switches of its machine, ``None`` where the directory demands none; ``back_ends`` what the
+    enclave showed of those behind it, one of each role that the directory demands.
 
     Asks once; the next state comes with the end of the answer. ``until`` (Unix seconds) the session lasts if nothing is
     asked; from ``fresh_until`` on it can't be asked, only :meth:`renew` goes on.
     """
 
-    __slots__ = ("evidence", "fresh_until", "until")
+    __slots__ = ("back_ends", "devices", "evidence", "fresh_until", "until")
 
     def __init__(self, ready: _Ready, *, until: int) -> None:
         super().__init__(ready)
         self.evidence = ready.attested.evidence
+        self.devices, self.back_ends = ready.attested.beside
         self.fresh_until = ready.attested.fresh_until
         self.until = until
 
@@ -210,6 +216,7 @@ class Session(Step[_Ready]):
 
     def _ask(self, send: _Send, question: bytes, at: int, *, last: bool) -> tuple[Request, AnswerChannel]:
         look = self._look().attested
+        # req: privproc1/4.1 question-fits-first
         responsekey.fits(look.announcement.suite, len(question))
         look.check(at=at)
         attested, link = self._take()
@@ -255,6 +262,7 @@ class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
         """The session with the new evidence. Raises as :meth:`Opening.finish` does; the session is over then."""
         channel, link, reader, renewal = self._take()
         check_head(response, reader.media)
+        # req: privproc1/6.3 evidence-in-time
         check_window("renewal", 0, renewal.began + LEASE, at=at)
         reader.data(response.content)
         attested: Attested | None = None
@@ -263,6 +271,7 @@ class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
                 if isinstance(event, ratls.DataReceived):
                     attested = renewal.receive_data(event.data, at=at) or attested
         if attested is None:
+            # req: privproc1/6.3 new-evidence-is-whole
             raise DecodeError("renewal", "truncated")
         return Session(_Ready(attested, link._replace(handle=reader.handle)), until=_ends(attested, at))
 
@@ -334,6 +343,7 @@ class AnswerChannel(Unique):
         except PeerError as error:
             if not self._end:
                 raise self._cut() if isinstance(error, DecodeError) and reader.streams else error from None
+            # req: privproc1/6.2 whole-whatever-follows
             return [AnswerComplete(None)]
         self._check_end()
         return [*events, AnswerComplete(self._next(reader.handle, at))]
@@ -343,6 +353,7 @@ class AnswerChannel(Unique):
             raise self._cut()
 
     def _cut(self) -> DecodeError:
+        # req: privproc1/5.4 what-came-is-not-the-answer
         return DecodeError("answer", f"truncated: {self.received} bytes of it are authentic", self.received)
 
     def _read(self, found: list[bytes]) -> list[AnswerEvent]:
@@ -362,6 +373,7 @@ class AnswerChannel(Unique):
         attested, link = self._ready
         following = attested.following(self._answer.th3, self._end[0]) if self._end else None
         if following is None:
+            # req: privproc1/11 continuation-keys-go
             link.key.wipe()
             return None
         return Session(_Ready(following, link._replace(handle=handle)), until=_ends(following, at))

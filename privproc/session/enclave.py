@@ -3,12 +3,13 @@
 It calls no hardware: the 64 bytes for the report come out as a value, and the caller brings the evidence back::
 
     opening        = enclave.open(forward, at=now)
+    opening.show(devices)                               # only where opening.beside: GPUs first, then back ends
     offer, waiting = opening.attest(evidence)           # evidence of the hardware over opening.report_data
     asked          = waiting.receive(records, at=now)   # Asked, or Again where the device wants new evidence
 
     Asked:  records          = asked.reply.send(piece)
             records, waiting = asked.reply.finish(at=now)         # waiting: None after the session's last request
-    Again:  records, waiting = asked.attest(evidence, endorsements=..., log_proof=..., at=now)
+    Again:  records, waiting = asked.attest(evidence, endorsements=..., log_proof=..., at=now)     # after show
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from privproc.attestation.binder import EXPORTER_LABEL as EVIDENCE_LABEL
 from privproc.attestation.binder import EXPORTER_LENGTH as EVIDENCE_LENGTH
 from privproc.attestation.binder import Binding, Direction
 from privproc.attestation.binder import exporter_context as evidence_context
+from privproc.attestation.proof import Proof, Unproven
 from privproc.errors import DecodeError, PolicyError, UnsupportedError
 from privproc.hpke import Suite
 from privproc.responsekey import AnswerSealer, Context, OneTimeKey
@@ -41,6 +43,7 @@ class Enclave:
     where its measurement is logged; ``suites`` are its HPKE suites in order of preference.
 
     A session has at most ``requests`` requests within ``lifetime`` seconds; new evidence makes room for as many again.
+    ``beside``: whether this code shows evidence of its machine's devices or of back ends, to those who demand it.
     """
 
     role: str
@@ -52,29 +55,35 @@ class Enclave:
     format: EvidenceFormat = EvidenceFormat.SEV_SNP
     requests: int = REQUESTS
     lifetime: int = LIFETIME
+    beside: bool = False
 
     # req: privproc1/4.6 role-is-the-enclaves-own
     def open(self, forward: bytes, *, at: int) -> EnclaveOpening:
         """Take Open as the gateway passes it on, and make the TLS flight and the session's one-time key.
 
         Raises :class:`DecodeError`; :class:`PolicyError` for another role, log or namespace; :class:`UnsupportedError`
-        when formats or suites have nothing in common, or devices are required; what :func:`privproc.ratls.accept`
-        raises.
+        when formats or suites have nothing in common, or devices are required of code that shows none; what
+        :func:`privproc.ratls.accept` raises.
         """
         received = Forward.decode(forward)
         message = Open.decode(received.open)
         if (message.role, message.log, message.namespace) != (self.role, self.log, self.namespace):
+            # req: privproc1/4.6 serves-its-own-only
             raise PolicyError("another role, log or namespace is asked for")
-        if self.format not in message.formats or message.device_required:
+        if self.format not in message.formats or message.device_required > self.beside:
+            # req: privproc1/4.6 format-is-listed
             raise UnsupportedError("evidence of another kind is asked for")
+        # req: privproc1/4.6 own-preference
         suite = next((it for it in self.suites if (it.kem, it.kdf, it.aead) in message.suites), None)
         if suite is None:
             raise UnsupportedError("no HPKE suite in common")
         flight, attesting = ratls.accept(self.identity, message.client_hello, self.group)
         term = _Term.begin(self, suite, 0, at)
         th1 = transcript.opened(received.package, received.outer, received.open)
-        report_data = attesting.bind(role=self.role, th1=th1, announcement=term.announcement)
-        return EnclaveOpening(_Opened(flight, attesting, term, th1), report_data, at + min(WAIT, self.lifetime))
+        binding = attesting.binding(role=self.role, th1=th1, announcement=term.announcement)
+        proof = Proof(binding, message.device_required)
+        # req: privproc1/4.6 waits-a-minute
+        return EnclaveOpening(_Opened(flight, attesting, term, proof), at + min(WAIT, self.lifetime))
 
 
 class _Term(NamedTuple):
@@ -94,6 +103,7 @@ class _Term(NamedTuple):
     def begin(cls, enclave: Enclave, suite: Suite, sequence: int, at: int) -> _Term:
         one_time = OneTimeKey.generate(suite)
         announcement = one_time.announce(max_requests=enclave.requests, lifetime=enclave.lifetime).encode()
+        # req: privproc1/2.4 lifetime-is-kept
         return cls(enclave, suite, sequence, one_time, announcement, at + enclave.lifetime)
 
 
@@ -101,45 +111,49 @@ class _Opened(NamedTuple):
     flight: bytes
     attesting: ratls.Attesting
     term: _Term
-    th1: bytes
+    proof: Proof
 
     def __repr__(self) -> str:
         return "<_Opened>"
 
 
 @final
-class EnclaveOpening(Step[_Opened]):
-    """The flight is made, the evidence is awaited. ``report_data``: the 64 bytes that the hardware has to sign.
+class EnclaveOpening(Unproven[_Opened]):
+    """The flight is made, the evidence over ``report_data`` is awaited.
 
     Of no use from ``until`` (Unix seconds) on: drop it then, and bound how many are kept.
     """
 
-    __slots__ = ("report_data", "until")
+    __slots__ = ("until",)
 
-    def __init__(self, opened: _Opened, report_data: bytes, until: int) -> None:
+    def __init__(self, opened: _Opened, until: int) -> None:
         super().__init__(opened)
-        self.report_data = report_data
         self.until = until
 
     # req: privproc1/4.6 one-use-of-evidence
     def attest(self, evidence: bytes) -> tuple[bytes, AwaitingRequest]:
-        """The offer for the gateway, and what takes the request."""
-        flight, attesting, term, th1 = self._take()
+        """The offer for the gateway, and what takes the request. Raises :class:`UsageError` as :attr:`report_data`."""
+        report_data = self.report_data
+        # req: privproc1/9.3 enclave-states
+        flight, attesting, term, proof = self._take()
         form = term.enclave.format
-        offer = Offer(flight, term.announcement, form, evidence).encode()
-        th2 = transcript.attested(th1, self.report_data, form, evidence)
-        session = _Session(term, attesting.leaf, th2, 0, b"")
+        offer = Offer(flight, term.announcement, form, evidence, proof.devices).encode()
+        th2 = transcript.attested(proof.binding.th1, report_data, form, evidence)
+        session = _Session(term, attesting.leaf, th2, 0, b"", bool(proof.beside))
         return offer, AwaitingRequest(_Waiting(session, term.one_time, [attesting], []), self.until)
 
 
 class _Session(NamedTuple):
-    """Where a session stands: the ``number`` of the next request, and the ``th3`` of the one before, ``previous``."""
+    """Where a session stands: the ``number`` of the next request, and the ``th3`` of the one before, ``previous``.
+    ``beside``: whether Open demanded evidence beside the enclave's own, which holds for all of the session.
+    """
 
     term: _Term
     leaf: bytes
     th2: bytes
     number: int
     previous: bytes
+    beside: bool
 
     def __repr__(self) -> str:
         return "<_Session>"
@@ -187,6 +201,7 @@ class AwaitingRequest(Step[_Waiting]):
             return None
         (channel,) = waiting.channel
         if frame.kind is Kind.AGAIN:
+            # req: privproc1/6.3 old-keys-are-gone
             waiting.one_time._take()
             return Again.begin(waiting.session, channel, frame.body, at=at)
         return _ask(waiting, channel, frame)
@@ -205,7 +220,9 @@ class AwaitingRequest(Step[_Waiting]):
         frame: Frame | None = None
         for event in events:
             if isinstance(event, ratls.EndOfData):
+                # req: privproc1/5.3 no-early-close
                 raise DecodeError("request", "the device closed the session")
+            # req: privproc1/5.3 one-frame-at-a-time
             frame = self._frames.receive_data(event.data)
         return frame
 
@@ -275,27 +292,24 @@ class EnclaveReply(Unique):
 
 
 def _await(waiting: _Waiting, at: int) -> AwaitingRequest:
+    # req: privproc1/5.3 idle-sessions-end
     return AwaitingRequest(waiting, min(waiting.session.term.until, at + IDLE))
 
 
 class _Again(NamedTuple):
     session: _Session
     channel: ratls.Channel
-    th1: bytes
+    proof: Proof
 
     def __repr__(self) -> str:
         return "<_Again>"
 
 
 @final
-class Again(Step[_Again]):
-    """The device wants new evidence. ``report_data``: the 64 bytes that the hardware has to sign."""
+class Again(Unproven[_Again]):
+    """The device wants new evidence, over ``report_data``. What is shown beside is what Open demanded."""
 
-    __slots__ = ("report_data",)
-
-    def __init__(self, again: _Again, report_data: bytes) -> None:
-        super().__init__(again)
-        self.report_data = report_data
+    __slots__ = ()
 
     @classmethod
     def begin(cls, session: _Session, channel: ratls.Channel, body: bytes, *, at: int) -> Again:
@@ -303,6 +317,7 @@ class Again(Step[_Again]):
         old = session.term
         sequence = old.sequence + 1
         if sequence >= ATTESTATIONS:
+            # req: privproc1/6.3 eight-times
             raise PolicyError(f"a session is attested {ATTESTATIONS} times at most")
         th1 = transcript.again(session.th2, nonce_of(body, old.suite))
         term = _Term.begin(old.enclave, old.suite, sequence, at)
@@ -317,17 +332,21 @@ class Again(Step[_Again]):
             peer=b"",  # the device has no certificate
             announcement=term.announcement,
         )
-        again = _Again(session._replace(term=term, number=0, previous=b""), channel, th1)
-        return cls(again, binding.report_data(()))
+        proof = Proof(binding, session.beside)
+        return cls(_Again(session._replace(term=term, number=0, previous=b""), channel, proof))
 
     def attest(
         self, evidence: bytes, *, endorsements: bytes, log_proof: bytes, at: int
     ) -> tuple[bytes, AwaitingRequest]:
-        """TLS records with the evidence and what the host staples to it, and what takes the next request."""
-        session, channel, th1 = self._take()
+        """TLS records with the evidence and what the host staples to it, and what takes the next request.
+
+        Raises :class:`UsageError` as :attr:`report_data`, which spends nothing.
+        """
+        report_data = self.report_data
+        session, channel, proof = self._take()
         term = session.term
         form = term.enclave.format
-        channel.send(renewal(Renewed(term.announcement, form, evidence, endorsements, log_proof)))
-        th2 = transcript.attested(th1, self.report_data, form, evidence)
+        channel.send(renewal(Renewed(term.announcement, form, evidence, endorsements, log_proof, proof.devices)))
+        th2 = transcript.attested(proof.binding.th1, report_data, form, evidence)
         waiting = _Waiting(session._replace(th2=th2), term.one_time, [], [channel])
         return channel.data_to_send(), _await(waiting, at)

@@ -54,6 +54,7 @@ def ask(
     for suite in SUITES:
         responsekey.fits(suite, len(question))  # before a token is spent on it
     request, opening = begin(directory, token, role=role, relay=relay, anchors=anchors, at=at)
+    # req: privproc1/3.5 no-failure-fetches
     response, at = yield request
     return (yield from _put(opening.finish(response, at=at), question, at, last=True))
 

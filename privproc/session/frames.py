@@ -58,6 +58,7 @@ def again(nonce: bytes, suite: Suite) -> bytes:
 def nonce_of(body: bytes, suite: Suite) -> bytes:
     """The nonce (32 bytes) of an ``AGAIN``. Raises :class:`DecodeError`."""
     if len(body) != _again_size(suite) or any(body[32:]):
+        # req: privproc1/6.3 again-has-a-requests-size
         raise DecodeError("request for evidence", "not a nonce and zeros, of a request's size")
     return body[:32]
 
@@ -83,6 +84,7 @@ def _frame() -> Parser[Frame]:
     head = yield Need(5, 5)
     size = int.from_bytes(head[1:], "big")
     if head[0] not in _KINDS or not 0 < size <= _LIMIT:
+        # req: privproc1/6 frames
         raise DecodeError("frame", f"kind {head[0]} with {size} bytes")
     yield Frame(Kind(head[0]), (yield Need(size, size)))
 
@@ -96,5 +98,6 @@ def renewals() -> Parser[Renewed]:
     """Reads one, for a :class:`~privproc.wire.Feed`. Raises :class:`DecodeError`, :class:`PolicyError`."""
     size = int.from_bytes((yield Need(4, 4)), "big")
     if size not in RENEWAL_SIZES:
+        # req: privproc1/6.3 new-evidence-in-few-sizes
         raise PolicyError(f"new evidence of {size} bytes is not of a padded size")
     yield Renewed.decode((yield Need(size, size)))

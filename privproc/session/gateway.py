@@ -39,7 +39,8 @@ from privproc.http import Fields, Request, Response, single
 from privproc.keyconfig import GatewayKey, KeyRing
 from privproc.secret import Secret
 from privproc.session import transcript
-from privproc.session.directory import Contents, Directory
+from privproc.session.contents import Contents
+from privproc.session.directory import Directory
 from privproc.session.messages import HANDLE_LENGTH, Continue, Continued, Forward, Open, Opened
 from privproc.session.profile import (
     ANSWER_SIZES,
@@ -98,6 +99,7 @@ class Epoch:
         contents, begin, end = directory.contents._value, directory.contents.not_before, directory.epoch_end + GRACE
         if contents.keys.configs != (key.config,):
             raise UsageError("the key is not the directory's")
+        # req: privproc1/7.3 grace
         if (key.not_before, key.not_after) != (begin, end):
             raise UsageError(f"the key's time must be the epoch's, and {GRACE} seconds more")
         origin = Origin([_trusted(contents.token_key, directory.package, begin, end)])
@@ -110,6 +112,7 @@ class Gateway:
     __slots__ = ("_epochs", "_ohttp")
 
     def __init__(self, epochs: Sequence[Epoch]) -> None:
+        # req: privproc1/5.2 sessions-outlast-epochs
         self._epochs = {epoch.key.config.encode(): epoch for epoch in epochs}
         self._ohttp = ohttp.Gateway(KeyRing([epoch.key for epoch in epochs]), max_request=MAX_REQUEST)
 
@@ -121,6 +124,7 @@ class Gateway:
     @staticmethod
     def reject(error: PeerError) -> Response:
         """The answer in the clear to what :meth:`open` raised (RFC 9458 §5.2)."""
+        # req: privproc1/4.5 clear-only-before
         problem = ohttp.problem_for(error, ohttp.Place.BEFORE_DECAPSULATION)
         fields = ((b"content-type", b"application/problem+json"),)
         return Response(problem.status or 400, fields, problem.encode())
@@ -159,6 +163,7 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
     def read(self, *, at: int) -> OpenRequest | ContinueRequest | WrappedRequest:
         """Parse the request; for one that brings a token check token and proof. Raises :class:`PeerError`."""
         message, exchange = self._take()
+        # req: privproc1/4.4 known-length-framing
         if not message.startswith(_KNOWN_LENGTH):
             raise PolicyError("a request is framed with known lengths")
         request = bhttp.decode_request(message)
@@ -179,9 +184,9 @@ class Exchange(Step[tuple[bytes, _Exchange]]):
         return self._answer.seal(Response(REFUSED), self._refusal)
 
 
-# req: privproc1/4.4 known-length-framing
 def _open_request(exchange: _Exchange, request: Request, at: int) -> OpenRequest:
     if exchange.size != exchange.epoch.contents.up:
+        # req: privproc1/4.5 up-bytes-exactly
         raise PolicyError("a first request is not of the directory's size")
     forward, spend_key = admit(exchange.responder, exchange.epoch, request.fields, request.content, at=at)
     return OpenRequest(exchange, forward, spend_key)
@@ -198,6 +203,7 @@ def _wrapped_request(exchange: _Exchange, request: Request, at: int) -> WrappedR
 def check_target(epoch: Epoch, method: str, scheme: str, authority: str) -> None:
     """Raise :class:`UntrustedError` for what isn't a request to this gateway."""
     if (method, scheme, authority) != ("POST", "https", epoch.contents.gateway):
+        # req: privproc1/4.5 own-target
         raise UntrustedError("not a request to this gateway")
 
 
@@ -220,6 +226,7 @@ def _redeem(
 ) -> tuple[bytes, SpendKey]:
     """Check token and proof; ``outer``, and what is to be spent. ``proven`` gives what the proof signs, from outer."""
     token = Token.from_authorization(_required(fields, b"authorization"))
+    # req: privproc1/4.5 token-of-the-epoch
     redeemed = epoch.origin.redeem(token, challenge=epoch.contents.challenge, at=at)
     pop, proof = _read_proof(_required(fields, PROOF_FIELD))
     outer = transcript.outer(
@@ -230,6 +237,7 @@ def _redeem(
         token.encode(),
         pop,
     )
+    # req: privproc1/4.5 proof-of-this-exchange
     verify_possession(pop, redeemed.token.nonce, proven(outer), proof)
     return outer, redeemed.spend_key
 
@@ -247,6 +255,7 @@ def _read_proof(value: bytes) -> tuple[bytes, bytes]:
     except binascii.Error:
         raise DecodeError("proof of possession", "not base64url") from None
     if base64.urlsafe_b64encode(data) != value:
+        # req: privproc1/4.4 canonical-proof-field
         raise DecodeError("proof of possession", "not canonical base64url")
     return Reader.all(data, "proof of possession", lambda reader: (reader.vector(2, 1), reader.vector(2, 1)))
 
@@ -280,11 +289,13 @@ class Live:
 
     def check(self, message: Continue, enc: bytes, *, at: int) -> None:
         """That ``message``, in the exchange of ``enc``, is the session's next; see :meth:`ContinueRequest.accept`."""
+        # req: privproc1/5.2 handles-end
         check_window("handle", 0, self.expires, at=at)
         mac = transcript.continuation_mac(self.key, self.handle, message.offset, enc, message.records)
         if not hmac.compare_digest(mac, message.mac):
             raise SignatureError("continuation: of another session, or altered")
         if message.offset != self.offset:
+            # req: privproc1/5.2 next-bytes-only
             raise UntrustedError("continuation: not the next bytes of the stream")
 
 
@@ -304,17 +315,20 @@ class OpenRequest(Step[tuple[_Exchange, Forward]]):
         ``reservation`` is the one of ``spend_key``, not left yet, else :class:`UsageError`. Raises :class:`PeerError`.
         """
         same_token(reservation, self.spend_key)
+        # req: privproc1/9.2 gateway-states
         exchange, forward = self._take()
         return forwardable(forward, exchange.epoch), Forwarded(exchange)
 
 
 def same_token(reservation: Reservation, spend_key: SpendKey) -> None:
     if reservation.key != spend_key:
+        # req: privproc1/4.5 reserved-before-forwarding
         raise UsageError("the reservation is of another token")
 
 
 def forwardable(forward: Forward, epoch: Epoch) -> bytes:
     """The bytes for the enclave, once Open and its ClientHello are seen to be such. Raises :class:`PeerError`."""
+    # req: privproc1/4.5 open-before-forwarding
     ratls.check_client_hello(Open.decode(forward.open).client_hello, epoch.contents.group)
     return forward.encode()
 
@@ -335,6 +349,7 @@ class Forwarded(Step[_Exchange]):
         live = Live(os.urandom(HANDLE_LENGTH), key, 0, at + LEASE)
         content = Opened(live.handle, offer, endorsements, log_proof).encode()
         size = exchange.epoch.contents.down
+        # req: privproc1/4.7 too-much-is-refused
         bounded("first answer", len(content) + exchange.overhead, size)
         return exchange.seal(Response(200, (), content), size), live
 
@@ -379,5 +394,6 @@ class Accepted(Step[tuple[_Exchange, Secret, int]]):
         content = Continued(handle, records).encode()
         needed = bounded("answer", len(content) + exchange.overhead, ANSWER_SIZES[-1])
         size = next(size for size in ANSWER_SIZES if needed <= size)
+        # req: privproc1/5.2 no-handle-after-the-end
         live = None if ended else Live(handle, key, offset, at + IDLE)
         return exchange.seal(Response(200, (), content), size), live

@@ -6,7 +6,8 @@ from privproc import ledger
 from privproc.attestation import snp
 from privproc.errors import UnsupportedError
 from privproc.ledger import Logged
-from privproc.session.directory import Anchors, Contents, Service
+from privproc.session.contents import Contents, Service
+from privproc.session.directory import Anchors
 
 __all__ = ["grounds"]
 
@@ -21,12 +22,14 @@ def grounds(
     """
     log = anchors.logs.get(service.log)
     if log is None:
+        # req: privproc1/4.8 a-log-with-a-policy
         raise UnsupportedError("the service's log is not one that this device knows")
     logged = ledger.verify(
         log_proof,
         namespace=service.namespace,
         role=service.role,
         log=log,
+        # req: privproc1/4.8 the-packages-floor
         floor=contents.checkpoint(service.log),
         minimum_version=service.minimum_version,
         at=at,

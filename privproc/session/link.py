@@ -38,6 +38,7 @@ class Relay:
 
     def request(self, encapsulated: bytes) -> Request:
         """The request to the relay: no field but the media type, so that nothing tells devices apart."""
+        # req: privproc1/4.4 nothing-else-to-the-relay
         return self._post(((b"content-type", OHTTP_REQUEST),), encapsulated)
 
     def stream(self, encapsulated: bytes = b"") -> Request:
@@ -101,6 +102,7 @@ class Link(NamedTuple):
 
 
 def _request(gateway: str, message: bytes) -> Request:
+    # req: privproc1/5.1 written-so
     return Request("POST", "https", gateway, CONTINUE_PATH, (), message)
 
 
@@ -178,6 +180,7 @@ def check_head(response: Response, media: bytes) -> None:
     if response.status == 200 and found == media:
         return
     if found == b"application/problem+json" and ohttp.Problem.decode(response.content).type == ohttp.OHTTP_KEY:
+        # req: privproc1/4.8 encapsulated-or-nothing
         raise ExpiredError("the gateway takes no such key: wait for the next epoch's directory")
     raise PolicyError(f"status {response.status} instead of an encapsulated response")
 

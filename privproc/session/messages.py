@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Self
 
+from privproc.attestation.message import Devices, read_devices, write_devices
 from privproc.chunks import pad, unpad
 from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.wire import Reader, Writer
@@ -52,6 +53,7 @@ class EvidenceFormat(IntEnum):
 
 def _text(reader: Reader) -> str:
     text = reader.vector(4, 1, _NAME_LIMIT).decode("latin-1")
+    # req: privproc1/1 names-are-visible-ascii
     if not _NAME.fullmatch(text):
         raise reader.fail("names are visible ASCII")
     return text
@@ -76,9 +78,9 @@ def _items(reader: Reader, size: int) -> tuple[bytes, ...]:
     return tuple(reader.vector(4, size, size) for _ in range(count))
 
 
-def _write_items(writer: Writer, items: Iterable[bytes], at_least: int) -> None:
+def _write_items(writer: Writer, items: Iterable[bytes]) -> None:
     listed = tuple(items)
-    if not at_least <= len(listed) <= _ITEMS_LIMIT:
+    if not 1 <= len(listed) <= _ITEMS_LIMIT:
         raise UsageError(f"a list of {len(listed)} items")
     writer.uint(2, len(listed))
     for item in listed:
@@ -125,6 +127,7 @@ class Open:
     def decode(cls, data: bytes) -> Self:
         """Raises :class:`DecodeError`; :class:`UnsupportedError` for another version."""
         if len(data) >= 2 and int.from_bytes(data[:2], "big") != VERSION:
+            # req: privproc1/4.3 open-form
             raise UnsupportedError(f"Open of version {int.from_bytes(data[:2], 'big')}")
         return Reader.all(data, "Open", cls._read)
 
@@ -141,6 +144,7 @@ class Open:
             (int.from_bytes(item[:2], "big"), int.from_bytes(item[2:4], "big"), int.from_bytes(item[4:], "big"))
             for item in _items(reader, 6)
         )
+        # req: privproc1/8 bounded-before-reading
         client_hello = reader.vector(4, 1, _PART_LIMIT)
         padding = reader.vector(4)
         if padding != bytes(len(padding)):
@@ -155,9 +159,9 @@ class Open:
         writer = Writer().uint(2, VERSION)
         for name in (self.role, self.log, self.namespace):
             writer.vector(4, _name(name))
-        _write_items(writer, map(_uint16s, self.formats), 1)
+        _write_items(writer, map(_uint16s, self.formats))
         writer.uint(1, self.device_required).raw(_exactly(32, self.policy_id)).raw(_exactly(32, self.nonce))
-        _write_items(writer, (_uint16s(*suite) for suite in self.suites), 1)
+        _write_items(writer, (_uint16s(*suite) for suite in self.suites))
         used = writer.vector(4, self.client_hello).done()
         if len(used) + 4 > self.SIZE:
             raise UsageError(f"Open needs {len(used) + 4} bytes, over {self.SIZE}")
@@ -207,7 +211,7 @@ class Offer:
     announcement: bytes
     format: int
     evidence: bytes
-    devices: tuple[tuple[int, bytes], ...] = ()
+    devices: Devices = ()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -224,22 +228,13 @@ class Offer:
         return _write_attested(writer, self.announcement, self.format, self.evidence, self.devices).done()
 
 
-_Devices = tuple[tuple[int, bytes], ...]
-
-
-def _read_attested(reader: Reader) -> tuple[bytes, int, bytes, _Devices]:
+def _read_attested(reader: Reader) -> tuple[bytes, int, bytes, Devices]:
     announcement, kind, evidence = reader.vector(4, 1, _PART_LIMIT), reader.u16(), reader.vector(4, 1, _PART_LIMIT)
-    count = reader.u16()
-    if count > _ITEMS_LIMIT:
-        raise reader.fail(f"{count} devices")
-    items = [reader.vector(4, 2, _PART_LIMIT) for _ in range(count)]
-    return announcement, kind, evidence, tuple((int.from_bytes(item[:2], "big"), item[2:]) for item in items)
+    return announcement, kind, evidence, read_devices(reader, _PART_LIMIT)
 
 
-def _write_attested(writer: Writer, announcement: bytes, kind: int, evidence: bytes, devices: _Devices) -> Writer:
-    writer.vector(4, announcement).uint(2, kind).vector(4, evidence)
-    _write_items(writer, (_uint16s(kind) + evidence for kind, evidence in devices), 0)
-    return writer
+def _write_attested(writer: Writer, announcement: bytes, kind: int, evidence: bytes, devices: Devices) -> Writer:
+    return write_devices(writer.vector(4, announcement).uint(2, kind).vector(4, evidence), devices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +356,7 @@ class Renewed:
     evidence: bytes
     endorsements: bytes
     log_proof: bytes
-    devices: tuple[tuple[int, bytes], ...] = ()
+    devices: Devices = ()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -270,6 +270,7 @@ class Pipe(Unique):
             if not isinstance(event, ratls.DataReceived):
                 continue  # close_notify: the mark of the last chunk counts, and the end of the response
             if PipeInput.DATA not in TRANSITIONS[self._state]:
+                # req: privproc1/5.4 one-thing-at-a-time
                 raise DecodeError("pipe", "data that nothing asked for")
             events += self._renewed(event.data, at) if self._renewal else self._answered(event.data, at)
         return events
@@ -312,7 +313,7 @@ class Pipe(Unique):
     def _renew(self, attested: Attested, directory: Directory, *, at: int) -> None:
         records, renewal = attested.again(directory, at=at)
         self._move(PipeInput.RENEW)
-        self._renewal = [renewal]
+        self._renewal, self.received = [renewal], 0
         self._send(records)
 
     def _send(self, records: bytes) -> None:
@@ -323,6 +324,7 @@ class Pipe(Unique):
         try:
             self._state = TRANSITIONS[self._state][happened]
         except KeyError:
+            # req: privproc1/9.1 device-states
             raise UsageError(f"{happened.name} isn't possible in state {self._state.name}") from None
         return self._state
 

@@ -21,25 +21,31 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from privproc import strictjson
-from privproc.attestation import NO_REVOCATIONS
-from privproc.attestation.binder import Binding, Direction
-from privproc.attestation.case import Case, LogProof
+from privproc.attestation import NO_REVOCATIONS, nvidia
+from privproc.attestation.binder import Binding, Direction, SessionBinding
+from privproc.attestation.case import Case, LogProof, StatedBinding
+from privproc.attestation.expectation import Level
+from privproc.attestation.forwarded import AHEAD, BACK_END, BackEnd
+from privproc.attestation.message import Attestation
 from privproc.attestation.report import Accepted, Report, TrustAnchors, examine
 from privproc.attestation.report import replay as replay_report
 from privproc.attestation.table import Table, Tree
 from privproc.errors import DecodeError, LimitError, UnsupportedError, UntrustedError
 from privproc.secret import Secret
 from privproc.session import transcript
-from privproc.session.attested import Attested
-from privproc.session.messages import Open
+from privproc.session.attested import Attested, Demands
+from privproc.session.beside import Shown, of_machine
+from privproc.session.contents import Service, back_end_age
+from privproc.session.messages import Open, Renewed
+from privproc.trust import check_window
 
 __all__ = ["MAX_RECORD", "Record", "replay"]
 
 MAX_RECORD: Final = 4 << 20
-"""Bytes of an encoded record: above the largest report with an Open and a leaf."""
+"""Bytes of an encoded record: above the largest reports with an Open and a leaf."""
 
 _WHAT: Final = "privproc session record"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PARTS: Final = {"open": ("package", "outer", "open"), "again": ("th2", "nonce")}
 _LARGEST: Final = 1 << 18
 _ATTESTATIONS: Final = 0xFFFFFFFF
@@ -52,6 +58,8 @@ class Record:
     ``parts`` are what ``th1`` is the hash of: package (48 bytes), outer (48) and Open (2048), or, where a live session
     was attested once more, the last ``th2`` (48) and the nonce (32). ``sequence`` counts the session's attestations.
     ``exporter`` (32 bytes), ``leaf`` (DER) and ``announcement`` are the binder's. ``report`` is the appraisal.
+    ``devices``: type and evidence of what was shown beside; ``device_policy`` what those of the machine were judged by.
+    ``back_ends``: the appraisal of each back end, and its device policy.
     """
 
     parts: tuple[bytes, ...] = field(repr=False)
@@ -60,32 +68,35 @@ class Record:
     leaf: bytes = field(repr=False)
     announcement: bytes = field(repr=False)
     report: Report
+    devices: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
+    device_policy: nvidia.Policy | None = None
+    back_ends: tuple[tuple[Report, nvidia.Policy | None], ...] = ()
 
     @classmethod
     def of(cls, attested: Attested) -> Self:
         """What ``attested`` was judged by, with the appraisal done once more."""
         demands, basis, binding = attested.demands, attested.basis, attested.binding()
-        service, anchors = demands.service, demands.anchors
-        case = Case(
-            evidence=basis.shown.evidence,
-            endorsements=basis.shown.endorsements,
-            policy=service.policy,
-            roots=anchors.roots,
-            binding=binding.report_data(basis.shown.devices),
-            role=service.role,
-            log=LogProof(
-                proof=basis.shown.log_proof,
-                namespace=service.namespace,
-                policy=anchors.logs[service.log],
-                floor=demands.contents.checkpoint(service.log),
-                minimum_version=service.minimum_version,
+        service, shown = demands.service, basis.shown
+
+        def judged(service: Service, shown: Renewed | Attestation, report_data: SessionBinding) -> Report:
+            return examine(_case(demands, service, shown, report_data, basis.at))
+
+        back_ends = [BackEnd.decode(data) for kind, data in shown.devices if kind == BACK_END]
+        return cls(
+            parts=basis.parts,
+            sequence=attested.sequence,
+            exporter=binding.exporter.expose(),
+            leaf=attested.leaf,
+            announcement=shown.announcement,
+            report=judged(service, shown, binding.report_data(shown.devices)),
+            devices=shown.devices,
+            device_policy=service.devices,
+            back_ends=tuple(
+                (judged(service, it.attestation, it.binding(attested.leaf)), service.devices)
+                for it in back_ends
+                for service in (demands.contents.service(it.role),)
             ),
-            revocations=NO_REVOCATIONS,
-            at=basis.at,
         )
-        exporter = binding.exporter.expose()
-        announcement = basis.shown.announcement
-        return cls(basis.parts, attested.sequence, exporter, attested.leaf, announcement, examine(case))
 
     def encode(self) -> bytes:
         """JSON (UTF-8, indented), with the appraisal's report whole inside."""
@@ -99,6 +110,12 @@ class Record:
             "leaf": _text(self.leaf),
             "announcement": _text(self.announcement),
             "appraisal": json.loads(self.report.encode()),
+            "devices": [{"type": kind, "evidence": _text(evidence)} for kind, evidence in self.devices],
+            "device_policy": _policy_text(self.device_policy),
+            "back_ends": [
+                {"appraisal": json.loads(report.encode()), "device_policy": _policy_text(policy)}
+                for report, policy in self.back_ends
+            ],
         }
         return json.dumps(tree, indent=2).encode() + b"\n"
 
@@ -122,8 +139,45 @@ class Record:
         kind = "again" if sequence else "open"
         parts = table.table(kind, lambda it: tuple(_bytes(it, name) for name in _PARTS[kind]))
         exporter, leaf, announcement = (_bytes(table, name) for name in ("exporter", "leaf", "announcement"))
-        report = Report.decode(json.dumps(table.any("appraisal"), indent=2).encode() + b"\n")
-        return cls(parts, sequence, exporter, leaf, announcement, report)
+        report = _report(table.any("appraisal"))
+        devices = table.tables("devices", lambda it: (it.integer("type", 0xFFFF), _bytes(it, "evidence")))
+        policy = _policy(table)
+        back_ends = table.tables("back_ends", lambda it: (_report(it.any("appraisal")), _policy(it)))
+        return cls(
+            parts,
+            sequence,
+            exporter,
+            leaf,
+            announcement,
+            report,
+            devices,
+            policy,
+            back_ends,
+        )
+
+
+def _case(
+    demands: Demands, service: Service, shown: Renewed | Attestation, binding: SessionBinding, at: int
+) -> Case[SessionBinding]:
+    """What is judged by ``service``, and by what."""
+    anchors = demands.anchors
+    return Case(
+        evidence=shown.evidence,
+        endorsements=shown.endorsements,
+        policy=service.policy,
+        roots=anchors.roots,
+        binding=binding,
+        role=service.role,
+        log=LogProof(
+            proof=shown.log_proof,
+            namespace=service.namespace,
+            policy=anchors.logs[service.log],
+            floor=demands.contents.checkpoint(service.log),
+            minimum_version=service.minimum_version,
+        ),
+        revocations=NO_REVOCATIONS,
+        at=at,
+    )
 
 
 def replay(record: Record, *, anchors: TrustAnchors) -> Accepted:
@@ -131,8 +185,9 @@ def replay(record: Record, *, anchors: TrustAnchors) -> Accepted:
 
     Raises :class:`UntrustedError` when the evidence is bound to something else, when Open asked for another role,
     policy, log or namespace than the evidence was judged by, when the record has roots or logs that aren't among
-    ``anchors``, or when the appraisal doesn't end as it says; :class:`DecodeError` and :class:`UnsupportedError` for
-    its Open.
+    ``anchors``, or when an appraisal doesn't end as it says; :class:`DecodeError` and :class:`UnsupportedError` for
+    its Open; and what devices and back ends are refused with. Which of those there have to be is for the reader to
+    compare with the directory, whose package the record names.
     """
     case, again = record.report.case, bool(record.sequence)
     th1 = transcript.again(*_sized(record.parts, 48, 32)) if again else _opened(record, case.role)
@@ -146,12 +201,52 @@ def replay(record: Record, *, anchors: TrustAnchors) -> Accepted:
         peer=b"",
         announcement=record.announcement,
     )
-    if not record.leaf or binding.report_data(()) != case.binding.report_data:
+    if not record.leaf or not _is_bound(case, binding.report_data(record.devices)):
         raise UntrustedError("record: the evidence is not bound to this exchange")
-    verdict = replay_report(record.report, anchors=anchors)
+    verdict = _accepted(record.report, anchors)
+    machine = of_machine(record.devices)
+    _replay_machine(machine, binding, record.device_policy, anchors, case.at)
+    _replay_back_ends(record, record.devices[len(machine) :], anchors)
+    return verdict
+
+
+def _accepted(report: Report, anchors: TrustAnchors) -> Accepted:
+    verdict = replay_report(report, anchors=anchors)
     if not isinstance(verdict, Accepted):
         raise UntrustedError("record: the evidence was refused, so there was no session")
     return verdict
+
+
+def _is_bound(case: Case[StatedBinding], report_data: bytes) -> bool:
+    return case.binding == StatedBinding(Level.SESSION, bytes(report_data), b"", b"")
+
+
+def _replay_machine(
+    devices: Shown, binding: Binding, policy: nvidia.Policy | None, anchors: TrustAnchors, at: int
+) -> None:
+    if policy is not None:
+        roots = anchors.nvidia
+        nvidia.appraise(devices, binding=binding, policy=policy, roots=roots, revocations=NO_REVOCATIONS, at=at)
+    elif devices:
+        raise UntrustedError("record: devices that nobody judged")
+
+
+def _replay_back_ends(record: Record, shown: Shown, anchors: TrustAnchors) -> None:
+    """Each report is about what the front end committed to, by the same clock, and accepted."""
+    at = record.report.case.at
+    if len(record.back_ends) != len(shown) or any(kind != BACK_END for kind, _ in shown):
+        raise UntrustedError("record: not an appraisal for each back end")
+    for (_, data), (report, policy) in zip(shown, record.back_ends, strict=True):
+        back_end, case = BackEnd.decode(data), report.case
+        judged = case.role, case.evidence, case.at
+        if judged != (back_end.role, back_end.attestation.evidence, at) or not _is_bound(
+            case, back_end.binding(record.leaf)
+        ):
+            raise UntrustedError("record: the appraisal is not of this back end")
+        age = back_end_age(case.policy, policy)
+        check_window("back end's session", back_end.since - AHEAD, back_end.since + age, at=at)
+        _accepted(report, anchors)
+        _replay_machine(back_end.attestation.devices, back_end.binder(record.leaf), policy, anchors, at)
 
 
 def _opened(record: Record, role: str) -> bytes:
@@ -159,7 +254,8 @@ def _opened(record: Record, role: str) -> bytes:
     package, outer, message = _sized(record.parts, 48, 48, Open.SIZE)
     asked, log = Open.decode(message), record.report.case.log
     judged = (role, log.policy.key.name, log.namespace) if isinstance(log, LogProof) else ()
-    if (asked.role, asked.log, asked.namespace) != judged or asked.policy_id != record.report.case.policy.id:
+    rules = asked.role, asked.log, asked.namespace, asked.policy_id, asked.device_required
+    if rules != (*judged, record.report.case.policy.id, bool(record.devices)):
         raise UntrustedError("record: judged by other rules than the device asked for")
     return transcript.opened(package, outer, message)
 
@@ -168,6 +264,19 @@ def _sized(parts: tuple[bytes, ...], *sizes: int) -> tuple[bytes, ...]:
     if tuple(map(len, parts)) != sizes:
         raise DecodeError(_WHAT, "a part of another size")
     return parts
+
+
+def _policy(table: Table) -> nvidia.Policy | None:
+    policy = _bytes(table, "device_policy")
+    return nvidia.Policy.decode(policy) if policy else None
+
+
+def _policy_text(policy: nvidia.Policy | None) -> str:
+    return _text(policy.encode() if policy is not None else b"")
+
+
+def _report(tree: object) -> Report:
+    return Report.decode(json.dumps(tree, indent=2).encode() + b"\n")
 
 
 def _text(data: bytes) -> str:

@@ -153,6 +153,7 @@ class Upload(Unique):
 
     def _data(self, data: bytes, at: int) -> list[UploadEvent]:
         if not self._have and data[:1] != FRAMING:
+            # req: privproc1/5.4 indeterminate-framing
             raise PolicyError("a chunked request is framed with indeterminate lengths")
         self._have += len(data)
         events = self._decoder.receive_data(data)
@@ -173,6 +174,7 @@ class Upload(Unique):
         if head.path not in (OPEN_PATH, CONTINUE_PATH):
             raise UntrustedError("not a path of this gateway")
         if head.path == CONTINUE_PATH:
+            # req: privproc1/5.4 refusals-have-a-size
             self._refusal = ANSWER_SIZES[0]
         self._head = head
 
@@ -257,6 +259,7 @@ class StreamRequest(Step[tuple[_Stream, Continue]]):
         super().__init__((stream, message))
         self.handle = message.handle
 
+    # req: privproc1/5.4 continuations-in-chunks
     def accept(self, live: Live, *, at: int) -> tuple[bytes, Download]:
         """The TLS records for the enclave, and what answers. Raises as :meth:`ContinueRequest.accept`."""
         stream, message = self._take()

@@ -29,6 +29,7 @@ def outer(key_config: bytes, suite: bytes, enc: bytes, exported: Secret, token: 
 
 def opened(package: bytes, outer_digest: bytes, open_message: bytes) -> bytes:
     """``th1`` (48 bytes): package, outer exchange and the exact bytes of Open."""
+    # req: privproc1/2.3 th1-covers-open
     return tagged_hash("open", package, outer_digest, open_message)
 
 
@@ -44,6 +45,7 @@ def attested(th1: bytes, report_data: bytes, evidence_format: int, evidence: byt
 
 def again(th2: bytes, nonce: bytes) -> bytes:
     """What takes the place of ``th1`` (48 bytes) when a live session is attested once more: ``nonce`` has 32 bytes."""
+    # req: privproc1/6.3 bound-to-what-was
     return tagged_hash("again", th2, nonce)
 
 

@@ -11,9 +11,8 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from privproc import httpauth
+from privproc import base64url, httpauth
 from privproc.errors import DecodeError, PeerError, UnsupportedError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.kinds import kind_of
 from privproc.tokens.token import GREASE, SCHEME
 from privproc.wire import Reader, Writer
@@ -57,7 +56,7 @@ class TokenChallenge:
         if not AUTHORITY.fullmatch(self.issuer_name):
             raise UsageError("issuer name is not the authority of a URI")
         if len(self.redemption_context) not in (0, 32):
-            # req: rfc9577/2.1 challenge-layout
+            # req: rfc9577/2.1.1 context-of-0-or-32-bytes
             raise UsageError("redemption context has neither 0 nor 32 bytes")
         if not all(map(AUTHORITY.fullmatch, self.origin_info)):
             raise UsageError("an origin name is not the authority of a URI")
@@ -74,6 +73,8 @@ class TokenChallenge:
 
     @classmethod
     def _read(cls, reader: Reader) -> TokenChallenge:
+        # req: rfc9577/2.1.1 type-comes-first
+        # req: rfc9577/2.1.1 challenge-layout
         token_type = reader.u16()
         kind_of(token_type, "TokenChallenge")
         issuer_name = reader.vector(2, 1)
@@ -95,6 +96,7 @@ class TokenChallenge:
         """Whether a client may answer this challenge to ``origin``: no origin is named, or this one is, without regard
         to case (RFC 9577 §2.1).
         """
+        # req: rfc9577/2.1.3 names-without-case
         return not self.origin_info or origin.lower() in (name.lower() for name in self.origin_info)
 
 
@@ -117,9 +119,9 @@ class OfferedChallenge:
 
     def encode(self) -> httpauth.Auth:
         """For :func:`privproc.httpauth.encode_challenges`, beside others and :func:`grease_challenge`."""
-        params = [("challenge", _base64url.encode(self.challenge.encode()))]
+        params = [("challenge", base64url.encode_padded(self.challenge.encode()))]
         if self.token_key is not None:
-            params.append(("token-key", _base64url.encode(self.token_key)))
+            params.append(("token-key", base64url.encode_padded(self.token_key)))
         if self.max_age is not None:
             params.append(("max-age", str(self.max_age)))
         return httpauth.Auth(SCHEME, tuple(params))
@@ -131,18 +133,18 @@ class OfferedChallenge:
         """
         if not auth.is_scheme(SCHEME):
             raise UnsupportedError("challenge: not of the scheme PrivateToken")
-        # req: rfc9577/2.1 unknown-parameters-are-ignored
+        # req: rfc9577/2.1.2 unknown-parameters-are-ignored
         text = auth.get("challenge")
         if text is None:
-            # req: rfc9577/2.1 malformed-challenge-is-ignored
             raise DecodeError("PrivateToken", "no challenge")
-        challenge = TokenChallenge.decode(_base64url.decode(text, "challenge"))
+        challenge = TokenChallenge.decode(base64url.decode_padded(text, "challenge"))
         key, age = auth.get("token-key"), auth.get("max-age")
         if key is not None and len(key) > MAX_TOKEN_KEY:
             raise DecodeError("token-key", f"over {MAX_TOKEN_KEY} characters")
+        # req: rfc9577/2.1.2 max-age-in-seconds
         if age is not None and not MAX_AGE.fullmatch(age):
             raise DecodeError("max-age", "not a number of seconds")
-        token_key = None if key is None else _base64url.decode(key, "token-key")
+        token_key = None if key is None else base64url.decode_padded(key, "token-key")
         return cls(challenge, token_key, None if age is None else int(age))
 
 
@@ -154,13 +156,15 @@ def decode_offers(value: bytes, *, origin: str) -> tuple[OfferedChallenge, ...]:
     formed itself raises what :func:`privproc.httpauth.decode_challenges` does.
     """
     offers = []
+    # req: rfc9577/2.1.2 several-challenges
     for auth in httpauth.decode_challenges(value):
         try:
             offer = OfferedChallenge.decode(auth)
-        # req: rfc9577/2.1 unknown-type-is-ignored
+        # req: rfc9577/2.1.1 unknown-type-is-ignored
+        # req: rfc9577/2.1.3 malformed-challenge-is-ignored
         except PeerError:
             continue
-        # req: rfc9577/2.1 origin-is-listed
+        # req: rfc9577/2.1.3 origin-is-listed
         if offer.challenge.names(origin):
             offers.append(offer)
     return tuple(offers)
@@ -170,7 +174,8 @@ def grease_challenge() -> httpauth.Auth:
     """A challenge of a reserved token type with random contents, to be mixed in by origins (RFC 9577 §4.1, §6.2.1)."""
     random = os.urandom(2)
     # req: rfc9577/4.1 grease
+    # req: rfc9577/6.2.1 reserved-types-at-random
     types = sorted(GREASE)
     token_type = types[random[0] % len(types)]
     contents = token_type.to_bytes(2, "big") + os.urandom(32 + random[1] % 64)
-    return httpauth.Auth(SCHEME, (("challenge", _base64url.encode(contents)),))
+    return httpauth.Auth(SCHEME, (("challenge", base64url.encode_padded(contents)),))

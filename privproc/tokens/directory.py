@@ -6,15 +6,15 @@ import json
 import re
 from dataclasses import dataclass
 
-from privproc import strictjson
+from privproc import base64url, strictjson
 from privproc.errors import DecodeError, ExpiredError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.kinds import BLIND_RSA, KINDS
 from privproc.tokens.token import TokenKey
 from privproc.wire import bounded
 
 __all__ = ["DIRECTORY_PATH", "DIRECTORY_TYPE", "MAX_KEYS", "MAX_SIZE", "IssuerDirectory"]
 
+# req: rfc9578/4 well-known-directory
 DIRECTORY_PATH = "/.well-known/private-token-issuer-directory"
 """Where an issuer serves it (RFC 9578 §8.1)."""
 
@@ -54,6 +54,7 @@ class IssuerDirectory:
 
         Raises :class:`ExpiredError` when there is none.
         """
+        # req: rfc9578/4 first-key-in-use
         for key in self.token_keys:
             # req: rfc9578/4 not-before
             if key.token_type == token_type and (key.not_before is None or key.not_before <= at):
@@ -91,7 +92,7 @@ class IssuerDirectory:
         """UTF-8 JSON without white space."""
         keys: list[dict[str, object]] = []
         for key in self.token_keys:
-            entry: dict[str, object] = {"token-type": key.token_type, "token-key": _base64url.encode(key.encoded)}
+            entry: dict[str, object] = {"token-type": key.token_type, "token-key": base64url.encode_padded(key.encoded)}
             keys.append(entry if key.not_before is None else entry | {"not-before": key.not_before})
         body = {"issuer-request-uri": self.request_uri, "token-keys": keys}
         return json.dumps(body, separators=(",", ":")).encode()
@@ -106,9 +107,10 @@ def _token_key(entry: object) -> TokenKey | None:
     if token_type not in KINDS:
         return None
     not_before = None
+    # req: rfc9578/4 unknown-members-are-ignored
     if "not-before" in fields:
         not_before = _integer(fields["not-before"], "not-before", 2**53)
-    return TokenKey(token_type, _base64url.decode(text, "token-key"), not_before)
+    return TokenKey(token_type, base64url.decode_padded(text, "token-key"), not_before)
 
 
 def _integer(value: object, name: str, most: int) -> int:

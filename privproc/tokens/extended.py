@@ -20,11 +20,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, final
 
-from privproc import httpauth
+from privproc import base64url, httpauth
 from privproc._step import Step
 from privproc.blindrsa import partial
 from privproc.errors import UnsupportedError, UntrustedError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.challenge import TokenChallenge
 from privproc.tokens.extensions import ExtensionPolicy, Extensions, from_parameter
 from privproc.tokens.issuance import TokenRequest, _Blinded, _request, usable
@@ -98,7 +97,7 @@ class ExtendedToken:
     def authorization(self) -> bytes:
         """The value of the Authorization field that spends the token: parameters ``token`` and ``extensions``."""
         params = (("token", self.token.encode()), ("extensions", self.extensions.encode()))
-        encoded = tuple((name, _base64url.encode(value)) for name, value in params)
+        encoded = tuple((name, base64url.encode_padded(value)) for name, value in params)
         return httpauth.Auth(SCHEME, encoded).encode()
 
     @classmethod

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Protocol
 
-from privproc import httpauth
+from privproc import base64url, httpauth
 from privproc.errors import DecodeError, ExpiredError, PolicyError, UsageError
-from privproc.tokens import _base64url
 from privproc.wire import Reader, Writer
 
 __all__ = [
@@ -274,9 +273,9 @@ class OfferedExtensions:
         """``challenge`` with the parameters ``extension-set`` and ``extensions``."""
         params = list(challenge.params)
         if self.wanted is not None:
-            params.append(("extension-set", _base64url.encode(self.wanted.encode())))
+            params.append(("extension-set", base64url.encode_padded(self.wanted.encode())))
         if self.suggested is not None:
-            params.append(("extensions", _base64url.encode(self.suggested.encode())))
+            params.append(("extensions", base64url.encode_padded(self.suggested.encode())))
         return httpauth.Auth(challenge.scheme, tuple(params), challenge.token68)
 
     @classmethod
@@ -284,7 +283,7 @@ class OfferedExtensions:
         """The two parameters of a challenge, each ``None`` when absent. Raises :class:`DecodeError`."""
         wanted, suggested = challenge.get("extension-set"), challenge.get("extensions")
         return cls(
-            None if wanted is None else ExtensionSet.decode(_base64url.decode(wanted, "extension-set")),
+            None if wanted is None else ExtensionSet.decode(base64url.decode_padded(wanted, "extension-set")),
             None if suggested is None else from_parameter(suggested),
         )
 
@@ -293,4 +292,4 @@ def from_parameter(text: str | None) -> Extensions:
     """The extensions in the parameter ``extensions``; raises :class:`DecodeError` when it is absent or malformed."""
     if text is None:
         raise DecodeError("credentials", "no extensions")
-    return Extensions.decode(_base64url.decode(text, _WHAT))
+    return Extensions.decode(base64url.decode_padded(text, _WHAT))

@@ -31,6 +31,7 @@ __all__ = [
     "usable",
 ]
 
+# req: rfc9578/5.1 media-types
 REQUEST_TYPE = b"application/private-token-request"
 """Media type of a TokenRequest (RFC 9578 §8.3.2)."""
 
@@ -68,7 +69,7 @@ class TokenRequest:
     @classmethod
     def _read(cls, reader: Reader) -> TokenRequest:
         kind = kind_of(reader.u16(), "TokenRequest")
-        # req: rfc9578/5.1 voprf-request
+        # req: rfc9578/5.1 request-layout
         return cls(kind.token_type, reader.u8(), reader.take(kind.blinded_size))
 
     def encode(self) -> bytes:
@@ -90,7 +91,7 @@ class _Blinded(NamedTuple):
     def token(self, response: bytes) -> Token:
         # Exactly: peers ignore what follows a TokenResponse.
         if len(response) != self.key.kind.response_size:
-            # req: rfc9578/6.3 response-size
+            # req: rfc9578/6.2 response-size
             raise DecodeError("TokenResponse", f"{len(response)} bytes, not {self.key.kind.response_size}")
         authenticator = self.finish(response)
         return Token(self.key.token_type, self.nonce, self.challenge_digest, self.key.key_id, authenticator)
@@ -150,6 +151,7 @@ def request(challenge: TokenChallenge, key: Trusted[TokenKey], *, at: int) -> tu
     Raises :class:`ExpiredError` when ``key`` isn't in use at ``at``, :class:`UnsupportedError` for a challenge of
     another token type.
     """
+    # req: rfc9577/5.1 random-nonce
     wire, blinded = _blind(challenge, key, os.urandom(32), at)
     return wire, PendingToken(blinded)
 
@@ -185,6 +187,7 @@ def _derand_request(
 def _request(
     challenge: TokenChallenge, key: TokenKey, nonce: bytes, blinded: bytes, finish: Finish
 ) -> tuple[bytes, _Blinded]:
+    # req: rfc9578/5.1 truncated-key-id
     wire = TokenRequest(key.token_type, key.truncated_id, blinded).encode()
     return wire, _Blinded(finish, key, nonce, challenge.digest)
 
@@ -254,6 +257,7 @@ class Issuer:
         key = self._keys.get((token_type, truncated_id))
         if key is None:
             # req: rfc9578/5.2 issuer-checks-request
+            # req: rfc9578/6.2 issuer-checks-request
             raise UnsupportedError("TokenRequest: no key of this type with this truncated id")
         check_window("issuer key", key.not_before, key.not_after, at=at)
         return key

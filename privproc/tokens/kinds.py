@@ -241,11 +241,13 @@ class VoprfIssuerOp:
 
     def issue(self, blinded: bytes) -> bytes:
         """See :meth:`IssuerOp.issue`: the evaluated element and the proof."""
+        # req: rfc9578/5.2 element-and-proof
         (evaluated,), proof = self.server.blind_evaluate((blinded,))
         return evaluated + proof
 
     def verify(self, message: bytes, authenticator: bytes) -> None:
         """See :meth:`IssuerOp.verify`."""
+        # req: rfc9578/5.4 verified-with-the-private-key
         if not hmac.compare_digest(self.server.evaluate(message), authenticator):
             raise SignatureError("token: authenticator")
 
@@ -274,7 +276,7 @@ def _voprf_kind(token_type: int, suite: Suite) -> Kind:
     )
 
 
-# req: rfc9578/6.5 modulus-of-2048-bits
+# req: rfc9578/8.2.2 modulus-of-2048-bits
 def _decode_rsa(encoded: bytes) -> ClientKey:
     return _RsaClientKey(blindrsa.PublicKey.decode_spki(encoded))
 

@@ -58,6 +58,7 @@ class ProofKey(Unique):
         self._statement = ALG + key.public_key().public_bytes_raw() + salt
 
     @classmethod
+    # req: privproc1/2.1 fresh-proof-keys
     def generate(cls) -> ProofKey:
         """A fresh key and salt; never derived from a seed, which would link the tokens of one holder."""
         return cls(Ed25519PrivateKey.generate(), os.urandom(SALT))
@@ -101,15 +102,19 @@ def verify_possession(pop: bytes, nonce: bytes, th1: bytes, proof: bytes) -> Non
         raise UsageError("a token nonce has 32 bytes")
     signed = _signed(th1)
     key = Reader.all(pop, "pop", _read_key)
+    # req: privproc1/2.1 proof-form
     if len(proof) != PROOF:
         raise DecodeError("proof of possession", f"{len(proof)} bytes, not {PROOF}")
     if not hmac.compare_digest(_nonce(pop), nonce):
+        # req: privproc1/2.1 nonce-is-checked
         raise UntrustedError("the token is bound to another proof key")
     if (int.from_bytes(key, "little") & (2**255 - 1)) % P in SMALL_ORDER_Y:
+        # req: privproc1/2.1 small-order-proof-keys
         raise UntrustedError("the proof key is of small order")
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(proof, signed)
     except InvalidSignature:
+        # req: privproc1/2.1 proof-signs-the-exchange
         raise SignatureError("proof of possession doesn't verify") from None
 
 

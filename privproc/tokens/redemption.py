@@ -91,16 +91,16 @@ class Origin:
         ``at`` (:class:`ExpiredError`), challenge (:class:`UntrustedError`), signature (:class:`SignatureError`).
         """
         if token.token_type != challenge.token_type:
-            # req: rfc9577/2.2 type-matches-challenge
+            # req: rfc9577/2.2.1 type-matches-challenge
             raise UnsupportedError("token: not of the challenge's type")
         key = self._keys.get(token.token_key_id)
         if key is None or key.token_type != token.token_type:
             raise UntrustedError("token: of no accepted issuer key")
         key.trusted.get(at=at)
         if not hmac.compare_digest(token.challenge_digest, challenge.digest):
-            # req: rfc9577/2.2 digest-matches-challenge
+            # req: rfc9577/2.2.1 digest-matches-challenge
             raise UntrustedError("token: for another challenge")
-        # req: rfc9578/5.4 verified-with-the-private-key
+        # req: rfc9578/6.4 verified-with-the-public-key
         key.verifier.verify(token.authenticator_input, token.authenticator)
         spend_key = SpendKey(token.token_key_id, token.nonce, key.trusted.not_after)
         return Redemption._earn(token=token, spend_key=spend_key)

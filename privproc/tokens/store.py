@@ -118,7 +118,7 @@ class MemoryStore:
                 raise ExpiredError("the token's key has expired before")
             spends = self._keys.get(key.token_key_id)
             if spends is not None and key.nonce in spends.holders:
-                # req: rfc9577/2.2 spent-once
+                # req: rfc9577/2.2.2 spent-once
                 raise ReplayError("the token is spent or reserved")
             if self._count >= self._capacity:
                 raise LimitError(f"the store holds {self._capacity} spends and takes no more")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from privproc import httpauth, voprf
+from privproc import base64url, httpauth, voprf
 from privproc.errors import DecodeError, UnsupportedError, UsageError
-from privproc.tokens import _base64url
 from privproc.tokens.kinds import KINDS, ClientKey, Kind, PublicKey, kind_of, type_of
 from privproc.wire import Reader
 
@@ -47,7 +46,8 @@ class TokenKey:
 
     def __post_init__(self) -> None:
         client = kind_of(self.token_type, "token key").decode_key(self.encoded)
-        # req: rfc9578/6.5 pss-parameters-in-the-key
+        # req: rfc9578/5.5 key-id
+        # req: rfc9578/6.5 key-id
         object.__setattr__(self, "key_id", hashlib.sha256(self.encoded).digest())
         object.__setattr__(self, "client", client)
 
@@ -78,7 +78,7 @@ class TokenKey:
 
 def token_input(token_type: int, nonce: bytes, challenge_digest: bytes, token_key_id: bytes) -> bytes:
     """What an authenticator is over (RFC 9577 §2.2.1), 98 bytes: a token without it."""
-    # req: rfc9577/2.2.1 authenticator-input
+    # req: rfc9577/2.2.3 authenticator-input
     return b"".join((token_type.to_bytes(2, "big"), nonce, challenge_digest, token_key_id))
 
 
@@ -120,7 +120,7 @@ class Token:
     @classmethod
     def _read(cls, reader: Reader) -> Token:
         kind = kind_of(reader.u16(), "Token")
-        # req: rfc9577/2.2 token-layout
+        # req: rfc9577/2.2.1 token-layout
         nonce, digest, key_id = reader.take(32), reader.take(32), reader.take(32)
         return cls(kind.token_type, nonce, digest, key_id, reader.take(kind.authenticator_size))
 
@@ -135,7 +135,7 @@ class Token:
 
     def authorization(self) -> bytes:
         """The value of the Authorization field that spends the token (RFC 9577 §2.2)."""
-        return httpauth.Auth(SCHEME, (("token", _base64url.encode(self.encode())),)).encode()
+        return httpauth.Auth(SCHEME, (("token", base64url.encode_padded(self.encode())),)).encode()
 
     @classmethod
     def from_authorization(cls, value: bytes) -> Token:
@@ -147,8 +147,8 @@ class Token:
         auth = httpauth.Auth.decode(value)
         if not auth.is_scheme(SCHEME):
             raise UnsupportedError("credentials: not of the scheme PrivateToken")
-        # req: rfc9577/2.2 credentials-ignore-others
+        # req: rfc9577/2.2.2 credentials-ignore-others
         token = auth.get("token")
         if token is None:
             raise DecodeError("credentials", "no token")
-        return cls.decode(_base64url.decode(token, "token"))
+        return cls.decode(base64url.decode_padded(token, "token"))

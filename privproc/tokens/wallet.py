@@ -77,6 +77,7 @@ class Source:
         """Tokens for ``challenge`` under ``key``. Raises :class:`UsageError` for two of different types."""
         if challenge.token_type != key.token_type:
             raise UsageError("Source: challenge and key are of different types")
+        # req: rfc9577/2.1.4 kept-tokens-by-challenge
         return cls(key.token_type, challenge.digest, key.key_id)
 
 

@@ -86,6 +86,11 @@ def decap(kem: int, secret: bytes, enc: bytes) -> bytes:
     return hashlib.sha3_256(b"".join(parts)).digest()
 
 
+def enc_size(kem: int) -> int:
+    """Bytes of an encapsulation."""
+    return {X25519: 32, X_WING: 1088 + 32}[kem]
+
+
 def encap(public: bytes, ephemeral: bytes) -> tuple[bytes, bytes]:
     """``enc`` and shared secret; X25519 only, since ML-KEM's coins can't be given."""
     enc = public_key(X25519, ephemeral)
@@ -114,6 +119,10 @@ class Hpke(NamedTuple):
     def seal(self, plaintext: bytes) -> bytes:
         """The first message, without associated data."""
         return AESGCM(self.key).encrypt(self.nonce, plaintext, b"")
+
+    def open(self, ciphertext: bytes) -> bytes:
+        """The same, opened."""
+        return AESGCM(self.key).decrypt(self.nonce, ciphertext, b"")
 
 
 def hpke(ids: tuple[int, int, int], shared: bytes, info: bytes) -> Hpke:
@@ -145,10 +154,12 @@ def ohttp_info(header: bytes) -> bytes:
     return b"message/bhttp request\0" + header
 
 
-def ohttp_response(context: Hpke, aead: int, enc: bytes, nonce: bytes) -> tuple[bytes, bytes]:
+def ohttp_response(
+    context: Hpke, aead: int, enc: bytes, nonce: bytes, label: bytes = b"message/bhttp response"
+) -> tuple[bytes, bytes]:
     """Key and nonce of the response."""
     size = max(12, KEY_SIZES[aead])
-    prk = extract(context.name, enc + nonce, context.export(b"message/bhttp response", size))
+    prk = extract(context.name, enc + nonce, context.export(label, size))
     return expand(context.name, prk, b"key", KEY_SIZES[aead]), expand(context.name, prk, b"nonce", 12)
 
 

@@ -91,6 +91,14 @@ class Group(Protocol[E]):
         """``scalar * generator``, in constant time; the scalar is secret and not zero."""
         ...
 
+    def add(self, left: E, right: E) -> E:
+        """``left + right``, in constant time; may be the identity."""
+        ...
+
+    def negate(self, element: E) -> E:
+        """``-element``, in constant time."""
+        ...
+
     def combine(self, scalars: Sequence[bytes], elements: Sequence[E], *, base: bytes | None = None) -> E:
         """``sum(scalar * element)``, and ``base * generator``, of values that are public; at least one term.
 
@@ -131,6 +139,7 @@ class IntegerScalars:
 
     def random(self) -> bytes:
         """See :meth:`Scalars.random`."""
+        # req: rfc9497/4.7.2 scalars-without-bias
         while not any(scalar := self.reduce(os.urandom(self._wide))):
             continue
         return scalar
@@ -163,5 +172,6 @@ class IntegerScalars:
 def check_constant_time() -> None:
     """Raise :class:`UsageError` unless pycryptodome's integers and points are the constant-time ones."""
     # 3.x has variable-time GMP, and 4.x falls back to Python without its C library.
+    # req: rfc9497/7.4 constant-time
     if Crypto.version_info[:2] < (4, 3) or not Integer.__module__.endswith("._IntegerNat"):
         raise UsageError("pycryptodome has no constant-time integers here")

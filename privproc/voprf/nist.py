@@ -42,9 +42,10 @@ class NistGroup(PointGroup):
         self.hash_size = 2 * curve.size
         self.element_size = 1 + -(-curve.p.bit_length() // 8)
 
-    # req: rfc9497/2.1 elements-are-validated
+    # req: rfc9497/3.3 identity-is-refused
     def decode(self, data: bytes, what: str) -> EccPoint:
         """See :meth:`Group.decode`."""
+        # req: rfc9497/2.1 elements-are-validated
         # OpenSSL takes uncompressed points as well, which the size excludes, and refuses any other encoding.
         if len(data) != self.element_size:
             raise DecodeError(what, f"not a compressed point of {self.element_size} bytes")

@@ -34,6 +34,14 @@ class PointGroup(ABC):
     def multiply_base(self, scalar: bytes) -> EccPoint:
         """See :meth:`Group.multiply_base`."""
 
+    def add(self, left: EccPoint, right: EccPoint) -> EccPoint:
+        """See :meth:`Group.add`."""
+        return left + right
+
+    def negate(self, element: EccPoint) -> EccPoint:
+        """See :meth:`Group.negate`."""
+        return -element
+
     def combine(self, scalars: Sequence[bytes], elements: Sequence[EccPoint], *, base: bytes | None = None) -> EccPoint:
         """See :meth:`Group.combine`."""
         if len(elements) >= _SHARED:

@@ -98,8 +98,10 @@ class PendingVerifiedOutputs(Step[tuple[_Blinded, Callable[[_Blinded, Sequence[b
         """
         state, statement = self._take()
         try:
+            # req: rfc9497/3.3 malformed-aborts
             elements = state.decode(evaluated)
             # req: rfc9578/5.3 client-verifies-proof
+            # req: rfc9497/3.3.2 no-output-without-proof
             dleq.verify(statement(state, evaluated, elements), proof)
             return state.outputs(elements)
         finally:
@@ -109,7 +111,7 @@ class PendingVerifiedOutputs(Step[tuple[_Blinded, Callable[[_Blinded, Sequence[b
 def _blind(context: Context, inputs: Sequence[bytes], blinds: Sequence[bytes] | None, info: bytes | None) -> _Blinded:
     if not 0 < len(inputs) <= MAX_BATCH:
         raise UsageError(f"{len(inputs)} inputs, not 1 to {MAX_BATCH}")
-    # req: rfc9497/3.3.1 input-sizes
+    # req: rfc9497/5.1 input-sizes
     checked("input", inputs)
     group = context.suite.group
     if blinds is None:
@@ -117,6 +119,7 @@ def _blind(context: Context, inputs: Sequence[bytes], blinds: Sequence[bytes] | 
         blinds = [group.scalars.random() for _ in inputs]
     points = (context.to_group(message, public=False) for message in inputs)
     elements = list(map(group.multiply, blinds, points))
+    # req: rfc9497/3.3.1 input-that-maps-to-the-identity
     encoded = tuple(map(group.encode, elements))
     return _Blinded(context, tuple(inputs), tuple(map(Secret, blinds)), encoded, elements, info)
 
@@ -320,6 +323,7 @@ class PoprfServer:
 
 def _tweak(context: Context, info: bytes) -> bytes:
     checked("info", (info,))
+    # req: rfc9497/3.3.3 info-tweaks-the-key
     return context.to_scalar(b"Info" + lp(info))
 
 

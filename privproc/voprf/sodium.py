@@ -32,6 +32,7 @@ _ONE = b"\1" + bytes(31)
 _FUNCTIONS = {
     "crypto_core_ristretto255_is_valid_point": 1,
     "crypto_core_ristretto255_add": 3,
+    "crypto_core_ristretto255_sub": 3,
     "crypto_core_ristretto255_from_hash": 2,
     "crypto_core_ristretto255_scalar_random": 1,
     "crypto_core_ristretto255_scalar_reduce": 2,
@@ -166,6 +167,18 @@ class SodiumRistretto:
         self._lib.crypto_scalarmult_ristretto255_base(out, scalar)
         return out.raw
 
+    def add(self, left: bytes, right: bytes) -> bytes:
+        """See :meth:`Group.add`."""
+        out = ctypes.create_string_buffer(32)
+        self._lib.crypto_core_ristretto255_add(out, left, right)
+        return out.raw
+
+    def negate(self, element: bytes) -> bytes:
+        """See :meth:`Group.negate`."""
+        out = ctypes.create_string_buffer(32)
+        self._lib.crypto_core_ristretto255_sub(out, IDENTITY, element)
+        return out.raw
+
     def combine(self, scalars: Sequence[bytes], elements: Sequence[bytes], *, base: bytes | None = None) -> bytes:
         """See :meth:`Group.combine`."""
         terms = list(map(self.multiply, scalars, elements))
@@ -175,9 +188,7 @@ class SodiumRistretto:
             raise UsageError("a sum of no terms")
         total = terms.pop()
         for term in terms:
-            out = ctypes.create_string_buffer(32)
-            self._lib.crypto_core_ristretto255_add(out, total, term)
-            total = out.raw
+            total = self.add(total, term)
         return total
 
     def from_uniform(self, uniform: bytes, *, public: bool) -> bytes:  # noqa: ARG002  # constant time either way

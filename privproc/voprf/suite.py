@@ -87,6 +87,7 @@ def _default_ristretto255() -> Suite:
 P256_SHA256 = Suite("P256-SHA256", P256, "sha256")
 """OPRF(P-256, SHA-256)."""
 
+# req: rfc9497/4 suites
 P384_SHA384 = Suite("P384-SHA384", P384, "sha384")
 """OPRF(P-384, SHA-384): of token type 0x0001."""
 
@@ -127,6 +128,7 @@ class Context:
 
     def output(self, message: bytes, unblinded: bytes, info: bytes | None) -> bytes:
         """The end of ``Finalize`` and ``Evaluate``; ``info`` in the mode POPRF only."""
+        # req: rfc9497/3.3.1 output-over-input-and-element
         public = b"" if info is None else lp(info)
         return self.suite.hash(b"".join((lp(message), public, lp(unblinded), b"Finalize")))
 

@@ -17,7 +17,7 @@ SECTIONS = {
     "requests": ("^(private|live|ratls handshake|OHTTP|HPKE|BHTTP)", "--no-peers"),
     "streams": ("^(chunked|responsekey|pipe|ratls channel)", "--no-peers"),
     "evidence": ("^(appraisal|report|ledger|package|entry|receipt)", "--no-peers"),
-    "tokens": ("^(blind|VOPRF|token|wallet|ARC)", "--no-peers"),
+    "tokens": ("^(blind|VOPRF|token|wallet|ARC|ACT)", "--no-peers"),
     "peers": ("beside peers$",),
 }
 

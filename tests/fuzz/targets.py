@@ -46,7 +46,8 @@ class Canonical:
 NOT_CANONICAL = {
     "bhttp.decoder.decode_request",  # padding, and lengths in longer forms than need be (RFC 9292 §3.8)
     "bhttp.decoder.decode_response",
-    "session.directory.Contents",  # the issuer's directory in it is JSON (RFC 9578 §4)
+    "session.contents.Contents, with demands",
+    "session.contents.Contents",  # the issuer's directory in it is JSON (RFC 9578 §4)
 }
 
 

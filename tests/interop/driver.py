@@ -56,6 +56,16 @@ Token peers have drivers of their own, in the folder ``tokens``:
     header.offer CHALLENGE KEY                  value of WWW-Authenticate; header.offers VALUE the reverse, for each
     header.authorize TYPE TOKEN                 value of Authorization; header.token TYPE VALUE the reverse
 
+So have those for EAT and CoRIM, in the folder ``eat``:
+
+    cwt.sign SCALAR PAYLOAD TAGGED              COSE_Sign1 message, ES384; 1 for its tag
+    cwt.verify KEY MESSAGE                      payload; the key an uncompressed point
+    jwt.key ALGORITHM                           public key in PEM
+    jwt.sign ALGORITHM PAYLOAD                  JWS in compact form
+    jwt.verify ALGORITHM KEY TOKEN              payload
+    corim.sign SCALAR MANIFEST NAME             the manifest decoded, encoded again and signed, ES384
+    corim.verify KEY SIGNED                     the manifest in it, encoded again
+
 Builds are kept in the user's cache directory, by a digest of the driver's sources.
 """
 

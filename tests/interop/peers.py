@@ -23,6 +23,8 @@ GO = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "go" / "go.mod").read_text(), 
 RUST_EVIDENCE = tomllib.loads((HERE / "evidence" / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO_EVIDENCE = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "evidence" / "go" / "go.mod").read_text(), re.MULTILINE))
 NODE = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
+EAT_RUST = tomllib.loads((HERE / "eat" / "rust" / "Cargo.toml").read_text())["dependencies"]
+EAT_NODE = json.loads((HERE / "eat" / "node" / "package.json").read_text())["dependencies"]
 TOKENS_RUST = tomllib.loads((HERE / "tokens" / "rust" / "Cargo.toml").read_text())["dependencies"]
 TOKENS_NODE = json.loads((HERE / "tokens" / "node" / "package.json").read_text())["dependencies"]
 
@@ -93,6 +95,11 @@ SEV_GO, TDX_GO = (
 )
 SEV_RS = Peer("evidence/rust", "sev", RUST_EVIDENCE["sev"]["version"].removeprefix("="))
 
+CORIM_RS, COSET = (
+    Peer("eat/rust", name, EAT_RUST[name]["version"].removeprefix("=")) for name in ("corim-rs", "coset")
+)
+JOSE = Peer("eat/node", "jose", EAT_NODE["jose"])
+
 PRIVACYPASS_RS = Peer("tokens/rust", "privacypass", TOKENS_RUST["privacypass"]["version"].removeprefix("="))
 BLINDRSA_RS = Peer("tokens/rust", "blind-rsa-signatures", TOKENS_RUST["blind-rsa-signatures"].removeprefix("="))
 CIRCL_TOKENS = Peer("tokens/go", CIRCL.library, CIRCL.version)
@@ -107,6 +114,7 @@ PEERS = (
     *(OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, GO_TLS, PANVA, CORE, BHTTP_JS),
     *TOKEN_PEERS,
     *(SEV_GO, TDX_GO, SEV_RS),
+    *(CORIM_RS, COSET, JOSE),
 )
 
 NIST = (Kem.P256_SHA256, Kem.P384_SHA384, Kem.P521_SHA512)
@@ -249,6 +257,16 @@ DIFFERENCES: dict[tuple[Peer, str], Difference] = {
     (TDX_GO, "check platform-tcb"): Difference(
         AssertionError, "it doesn't look at the advisories of an up-to-date level"
     ),
+    (CORIM_RS, "manifest with a digest unknown there"): Difference(
+        PeerError, "a digest by an algorithm that it doesn't know makes it refuse the manifest"
+    ),
+    (CORIM_RS, "trailing bytes"): Difference(_TAKES, "it ignores what is behind a manifest"),
+    **{
+        (CORIM_RS, name): Difference(_TAKES, "it takes a class of nothing, and a model without a vendor (§5.1.4.2)")
+        for name in ("an empty class", "a model of no vendor")
+    },
+    (CORIM_RS, "a digest twice"): Difference(_TAKES, "it takes two digests by one algorithm (§7.7)"),
+    (CORIM_RS, "a time without tag"): Difference(_TAKES, "it takes a time of validity without its tag (§7.3)"),
     **{
         (PRIVACYPASS_RS, f"reads {what}"): Difference(PeerError, _RS_QUOTED)
         for what in ("a challenge", "several challenges", "grease", "credentials")

@@ -19,6 +19,7 @@ LAYERS = {
     "test_bhttp.py": "Binary HTTP",
     "test_evidence_snp.py": "SEV-SNP",
     "test_evidence_tdx.py": "TDX",
+    "test_eat.py": "EAT and CoRIM",
     "test_authenticator.py": "Exported authenticators",
     "test_tokens.py": "Privacy Pass",
     "test_blindrsa.py": "blind RSA",
@@ -48,7 +49,13 @@ What is tested, always in both roles:
   responses, large contents, padding, and messages that end before their empty sections.
 - **SEV-SNP and TDX evidence**: reports and quotes that other projects publish and those of the makers in `tests/world`:
   good ones are accepted, and what a check of this library refuses is refused there too. Where a peer leaves a demand to
-  its caller, or doesn't have it, the table says so. `dcap-qvl`, of PyPI, is compared in `tests/test_tdx_real.py`.
+  its caller, or doesn't have it, the table says so. `dcap-qvl`, of PyPI, is compared in `tests/test_tdx_real.py` and,
+  on quotes of SGX of version 3, the only one that it takes, in `tests/test_sgx.py`.
+- **EAT and CoRIM**: the envelopes of tokens, CWT and JWT, with every algorithm in common; signed manifests with each
+  kind of reference value, profile and time, decoded and encoded again there. Changed signatures, other algorithms,
+  critical headers and malformed manifests are refused there too.
+- **Signed manifests of NVIDIA**: canonical forms before `lxml`, and files before `signxml`, of PyPI, in
+  `tests/test_xml.py` and `tests/test_nvidia_rim.py`.
 - **Exported authenticators** (RFC 9261): over TLS sessions with Go's own TLS, in both roles, with both kinds of key,
   and empty ones. TLS, exporters, signatures and certificates are Go's; the messages are written in the driver from the
   RFC, since no package that can be had makes them.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from privproc.attestation.tdx.collateral import pem_encode
+from privproc.attestation.dcap.collateral import pem_encode
 from tests import test_tdx as appraisal
 from tests import test_tdx_real as real
 from tests.interop.driver import PeerError

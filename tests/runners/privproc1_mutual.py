@@ -30,22 +30,27 @@ class End:
         self.endorsements, self.log_proof = (bytes.fromhex(fields[k]) for k in ("endorsements", "log_proof"))
         self.cmw, self.authenticator = (bytes.fromhex(fields[k]) for k in ("cmw", "authenticator"))
         self.format = fields["format"]
-        assert len(fields) == 16
+        self.devices = tuple((it["type"], bytes.fromhex(it["evidence"])) for it in fields["devices"])
+        assert all(len(it) == 2 for it in fields["devices"])
+        items = [u(2, kind) + evidence for kind, evidence in self.devices]
+        self.listed = u(2, len(items)) + b"".join(map(lp, items))
+        self.dev = u(2, len(items)) + b"".join(lp(item[:2] + sha384(item[2:])) for item in items)
+        assert len(fields) == 17
 
     @property
     def attestation(self) -> Attestation:
-        return Attestation(self.format, self.evidence, self.endorsements, self.log_proof)
+        return Attestation(self.format, self.evidence, self.endorsements, self.log_proof, self.devices)
 
     def bound(self, direction: bytes, th1: bytes, peer: End) -> Binding:
         """The binder of this end's evidence, after both ways to it were compared."""
         context = t(b"ctx", direction, u(4, 0), th1)
         assert self.exporter_context == context == exporter_context(Direction(direction), 0, th1)
         fields = {"dir": direction, "role": self.role, "seq": 0, "th1": th1, "ekm": self.exporter, "ann": b""}
-        fields |= {"leaf": self.leaf, "peer": peer.leaf}
+        fields |= {"leaf": self.leaf, "peer": peer.leaf, "dev": self.dev}
         binding = Binding.exported(
             self.export, Direction(direction), role=self.role, th1=th1, leaf=self.leaf, peer=peer.leaf, announcement=b""
         )
-        assert self.report_data == by_hand.report_data(fields) == binding.report_data(())
+        assert self.report_data == by_hand.report_data(fields) == binding.report_data(self.devices)
         return binding
 
     def export(self, label: bytes, context: bytes, length: int) -> Secret:
@@ -54,7 +59,7 @@ class End:
 
     def answers(self, side: str, peer: End) -> None:
         """This end's authenticator, to the other's request."""
-        value = u(2, self.format) + lp(self.evidence) + lp(self.endorsements) + lp(self.log_proof)
+        value = u(2, self.format) + lp(self.evidence) + self.listed + lp(self.endorsements) + lp(self.log_proof)
         assert self.cmw == by_hand.cmw(value) == self.attestation.wrap()
         assert Attestation.unwrap(self.cmw) == self.attestation
         shown = ea.certificate(peer.context, (self.leaf, ea.attested(self.cmw)))
@@ -102,7 +107,7 @@ def run(case) -> None:
 def forwarded(case, client: End, server: End, binding: Binding) -> None:
     """What the client, as a front end, tells its devices (§15.4)."""
     since, encoded, dev = case["since"], case.hex("back_end"), case.hex("dev_item")
-    parts = u(2, server.format) + lp(server.evidence) + lp(server.endorsements) + lp(server.log_proof)
+    parts = u(2, server.format) + lp(server.evidence) + server.listed + lp(server.endorsements) + lp(server.log_proof)
     head = lp(server.role.encode()) + u(8, since) + case.hex("th1") + server.exporter
     assert encoded == head + lp(server.leaf) + parts
     back_end = BackEnd.of(binding, server.attestation, since=since)

@@ -5,32 +5,39 @@ The root is a fake one, given by its SHA-256: nothing here is vouched for by Int
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import pytest
 
-from privproc.attestation import NO_REVOCATIONS
-from privproc.attestation.tdx import Collateral, Policy, Roots, VerifiedEvidence, appraise, verify_collateral
+from privproc.attestation import NO_REVOCATIONS, tdx
 from privproc.ledger import Logged
 from privproc.vectors.case import Case
 from tests.world.binding import bound
 
 
 def run(case: Case) -> None:
-    policy = Policy.decode(case.hex("policy"))
+    run_as(case, tdx)
+
+
+def run_as(case: Case, of: ModuleType) -> None:
+    """A case of TDX or, with its module, of SGX."""
+    policy = of.Policy.decode(case.hex("policy"))
     assert policy.encode() == case.hex("policy")
     assert policy.id == case.hex("policy_id")
     reason = case.get("reason")
     if case.expect is None:
-        verified = _decide(case, policy)
+        verified = _decide(case, policy, of)
         assert verified.measurement == case.hex("log_digest")
         assert verified.binding == case.hex("binding")
         assert verified.not_after == case["not_after"]
         return
     with pytest.raises(case.expect, match=reason) as raised:
-        _decide(case, policy)
+        _decide(case, policy, of)
     assert type(raised.value) is case.expect
 
 
-def _decide(case: Case, policy: Policy) -> VerifiedEvidence:
+def _decide(case: Case, policy: Any, of: ModuleType) -> Any:
     # Everything is read first, so that no field is left over when an early check refuses.
     at, binding, evidence, role = case["at"], case.hex("binding"), case.hex("evidence"), case["role"]
     logged = Logged._earn(
@@ -41,11 +48,11 @@ def _decide(case: Case, policy: Policy) -> VerifiedEvidence:
         not_after=case["log_not_after"],
         checkpoint=None,
     )
-    roots = Roots((case.hex("root_sha256"),))
-    collateral = Collateral.decode(case.hex("collateral"))
+    roots = of.Roots((case.hex("root_sha256"),))
+    collateral = of.Collateral.decode(case.hex("collateral"))
     assert collateral.encode() == case.hex("collateral")
-    verified = verify_collateral(collateral, roots=roots, at=at)
-    return appraise(
+    verified = of.verify_collateral(collateral, roots=roots, at=at)
+    return of.appraise(
         evidence,
         binding=bound(binding),
         policy=policy,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from .bhttp import request, response
 from .directory import Anchors, Directory
 from .hpke import SUITES, Chunked, Exchange
-from .session import FORMAT, Again, Question, State, announced, judge
+from .session import FORMAT, Again, Question, Shown, State, announced, devices_of, judge
 from .tls import Channel
 from .tokens import Token
 from .wire import Reader, T, check, listed, lp, sha384, u16, u64
@@ -44,8 +44,9 @@ class First:
         self.anchors, self.directory, self.role, self.made = anchors, directory, role, now
         self.service = s = directory.services[role]
         self.tls = Channel(directory.group)
+        beside = bytes([s.devices is not None or bool(s.back_ends)])
         opening = (
-            u16(1) + lp(role.encode()) + lp(s.log.encode()) + lp(s.namespace.encode()) + listed(u16(FORMAT)) + b"\0"
+            u16(1) + lp(role.encode()) + lp(s.log.encode()) + lp(s.namespace.encode()) + listed(u16(FORMAT)) + beside
             + s.policy_id + os.urandom(32) + listed(*(suite.code for suite in SUITES)) + lp(self.tls.client_hello)
         )  # fmt: skip
         self.opening = opening + lp(bytes(2048 - 4 - len(opening)))
@@ -65,14 +66,14 @@ class First:
         handle, offer = r.take(32), Reader(r.vector(1, 1 << 18))  # 6
         endorsements, proof = r.vector(0, 1 << 18), r.vector(0, 1 << 18)
         flight, ann = offer.vector(1, 1 << 18), offer.vector(1, 1 << 18)
-        form, evidence, devices = offer.uint(2), offer.vector(1, 1 << 18), offer.uint(2)
+        form, evidence, items = offer.uint(2), offer.vector(1, 1 << 18), devices_of(offer, 1 << 18)
         suite, pk, count, lifetime = announced(ann)
         check(form == FORMAT, "7: suite or format wasn't listed")
         leaf = self.tls.accept(flight)  # 8
-        check(devices == 0, "10: devices")
         offer.end()
-        state = State(self.anchors, self.service, self.tls, self.role, leaf, suite, pk, count, self.made + lifetime)
-        return handle, judge(state, self.th1, 0, ann, evidence, endorsements, proof, now)
+        end, services = self.made + lifetime, self.directory.services
+        state = State(self.anchors, services, self.service, self.tls, self.role, leaf, suite, pk, count, end)
+        return handle, judge(state, self.th1, 0, ann, Shown(evidence, items, endorsements, proof), now)
 
 
 class Opening(First):

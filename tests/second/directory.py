@@ -7,7 +7,7 @@ import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from . import ledger, snp
+from . import ledger, nvidia, snp
 from .hpke import KeyConfig
 from .ledger import Checkpoint, Log
 from .tls import SHARES
@@ -31,6 +31,7 @@ class Anchors:
     package_namespace: str
     logs: dict[str, Log]
     roots: dict[bytes, int]  # SHA-256 of an ARK to the number of its product
+    device_roots: tuple[bytes, ...] = ()  # SHA-256 of NVIDIA's
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Service:
     policy: snp.Policy
     policy_id: bytes
     floor: tuple[int, bytes]
+    devices: nvidia.Policy | None
+    back_ends: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def _contents(package: Package, end: int) -> Directory:
     }  # fmt: skip
     gateway, keys, issuer, tokens, group, up, down, services, heads = _shape(_cbor(package.content), kinds)
     check(group in SHARES, "another group")
-    check(4096 <= up <= 65536 and 4096 <= down <= 65536, "sizes out of range")
+    check(4096 <= up <= 65536 and 4096 <= down <= 131072, "sizes out of range")
     check(1 <= len(services) <= 16 and 1 <= len(heads) <= 16, "too few or too many")
     check(all(type(h) is bytes for h in heads), "other types")
     checkpoints = {c.origin: c for c in (Checkpoint.decode(h.decode()) for h in heads)}
@@ -173,11 +176,24 @@ def _contents(package: Package, end: int) -> Directory:
     found = {}
     for s in services:
         kinds = {"role": str, "log": str, "namespace": str, "version": int, "policy": bytes}
-        role, log, namespace, version, policy = _shape(s, kinds)
+        check(type(s) is dict, "other types")
+        plain = {k: v for k, v in s.items() if k not in {"devices", "back_ends"}}
+        role, log, namespace, version, policy = _shape(plain, kinds)
+        devices, back_ends = s.get("devices"), s.get("back_ends")
+        check("devices" not in s or type(devices) is bytes, "other types")
+        check("back_ends" not in s or (type(back_ends) is list and 1 <= len(back_ends) <= 16), "other types")
+        check(all(type(b) is str for b in back_ends or []), "other types")
         check(0 <= version < 1 << 32 and log in checkpoints and role not in found, "a service out of form")
         floor = (checkpoints[log].size, checkpoints[log].root)
         decoded = snp.Policy.decode(policy)
-        found[role] = Service(_name(role), _name(log), _name(namespace), version, decoded, sha256(policy), floor)
+        found[role] = Service(
+            _name(role), _name(log), _name(namespace), version, decoded, sha256(policy), floor,
+            None if devices is None else nvidia.Policy.decode(devices), tuple(map(_name, back_ends or ())),
+        )  # fmt: skip
+    for s in found.values():
+        behind = [found.get(role) for role in s.back_ends]
+        check(all(b is not None and not b.back_ends for b in behind), "back ends that can't be named")
+        check(len(set(s.back_ends)) == len(s.back_ends), "a back end twice")
     return Directory(
         package.digest, package.not_before, min(package.not_after, end), _host(gateway), KeyConfig.only(keys),
         _host(issuer), IssuerKey.only(tokens), group, up, down, found,

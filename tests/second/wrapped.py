@@ -95,17 +95,18 @@ def learn(anchors: Anchors, directory: Directory, role: str, fetched: list[tuple
 
 def _passport(anchors: Anchors, directory: Directory, role: str, statement: Statement, evidence: bytes,
               endorsements: bytes, proof: bytes, now: int) -> int:  # fmt: skip
-    """Steps a to g; until when the node is good."""
+    """Steps a to h; until when the node is good."""
     check(statement.format == FORMAT, "a: another format")
     check(statement.not_after - statement.not_before <= LONGEST, "d: lives too long")
     check(statement.not_before <= now < statement.not_after - MARGIN, "d: not in its time")
     encap(statement.suite, statement.key)  # e
     s = directory.services[role]
-    check(s.log in anchors.logs, "g: no policy for this log")
+    check(s.devices is None and not s.back_ends, "g: a passport can't show what is demanded")
+    check(s.log in anchors.logs, "h: no policy for this log")
     proven = ledger.verify(proof, anchors.logs[s.log], s.namespace, role, s.floor, s.version, now)
     by = snp.chain(endorsements, anchors.roots)
     report_data = b"privproc/1 node\0" + statement.node  # f
-    check(snp.appraise(evidence, by, s.policy, report_data, now) == proven.entry.digest, "g: s log")
+    check(snp.appraise(evidence, by, s.policy, report_data, now) == proven.entry.digest, "h: s log")
     return min(statement.not_after - MARGIN, by.end, proven.end, now + s.policy.max_age)
 
 

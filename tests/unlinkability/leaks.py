@@ -180,6 +180,12 @@ def own_policy(which: Device) -> AbstractContextManager[object]:
     return opens(lambda message: replace(message, policy_id=derived(which, 32)))
 
 
+@leak("evidence that the device demands by itself", "content.device_required")
+def own_demand(which: Device) -> AbstractContextManager[object]:
+    """The enclave refuses it then; the gateway has seen it."""
+    return opens(lambda message: replace(message, device_required=which.name == "alice"))
+
+
 @leak("a ClientHello of another TLS stack", "content.client_hello.extension[")
 def client_hello(which: Device) -> AbstractContextManager[object]:
     """One signature algorithm less, as a distribution's configuration of OpenSSL would have it."""

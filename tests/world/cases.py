@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from privproc.attestation import NO_REVOCATIONS, nitro, snp, tdx
+from privproc.attestation import NO_REVOCATIONS, nitro, sgx, snp, tdx
 from privproc.attestation.case import Case, ListProof, LogProof
 from privproc.attestation.report import TrustAnchors
 from privproc.ledger import Entry, Revocations
@@ -19,6 +19,9 @@ from tests.world.binding import bound
 from tests.world.intel import FakeIntel
 from tests.world.intel import strict_policy as strict_tdx
 from tests.world.ledger import Ledger
+from tests.world.sgx import collateral as about_sgx
+from tests.world.sgx import quote as sgx_quote
+from tests.world.sgx import strict_policy as strict_sgx
 
 AT = 1_780_000_000
 DAY = 86400
@@ -27,7 +30,7 @@ NAMESPACE = "example"
 DATA = b"privproc/1 bind\0" + bytes(range(48))
 BINDING = bound(DATA)
 MEASUREMENT = bytes(range(48))
-FORMATS = ("sev-snp", "tdx", "nitro")
+FORMATS = ("sev-snp", "tdx", "sgx", "nitro")
 
 AMD = FakeAmd.generate(snp.Product.GENOA, AT)
 CHIP = AMD.chip()
@@ -56,6 +59,15 @@ def parts(kind: str) -> dict[str, Any]:
             "policy": policy,
             "roots": INTEL.roots,
             "measurement": policy.measurement(tdx.Quote.decode(quote).report),
+        }
+    if kind == "sgx":
+        enclave, for_sgx = sgx_quote(PLATFORM, report_data=DATA), strict_sgx(PLATFORM)
+        return {
+            "evidence": enclave,
+            "endorsements": about_sgx(INTEL).encode(),
+            "policy": for_sgx,
+            "roots": INTEL.roots,
+            "measurement": for_sgx.measurement(sgx.Quote.decode(enclave).report),
         }
     return {
         "evidence": AWS.document(DATA),

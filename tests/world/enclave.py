@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+from privproc.attestation.forwarded import BackEnd
+from privproc.attestation.proof import Unproven
 from privproc.session import Again, Asked, AwaitingRequest, Enclave
 from tests.world.amd import FakeChip
 from tests.world.model import summarise
+from tests.world.nvidia import FakeDevice
 from tests.world.wire import Wire
 
 MEASUREMENT = hashlib.sha384(b"the summariser's image").digest()
@@ -23,14 +27,23 @@ class Machine:
         self.measurement = measurement
         self.log_proof: Callable[[int], bytes] = lambda at: b""
         self.report_fields: dict[str, object] = {}
+        self.gpus: Sequence[FakeDevice] = ()
+        self.back_ends: Sequence[BackEnd] = ()
         self.sessions: dict[int, AwaitingRequest] = {}
 
     def report(self, report_data: bytes) -> bytes:
         return self.chip.report(measurement=self.measurement, report_data=report_data, **self.report_fields)
 
+    def beside(self, opening: Unproven[Any]) -> list[tuple[int, bytes]]:
+        """What is shown beside its evidence."""
+        fresh = [(gpu.kind, gpu.evidence(opening.device_nonce(at))) for at, gpu in enumerate(self.gpus)]
+        return [*fresh, *(back_end.device for back_end in self.back_ends)]
+
     def open(self, session: int, forward: bytes, at: int) -> bytes:
         self._wire.see("enclave", forward)
         opening = self.enclave.open(forward, at=at)
+        if opening.beside:
+            opening.show(self.beside(opening))
         offer, self.sessions[session] = opening.attest(self.report(opening.report_data))
         return offer
 
@@ -50,6 +63,8 @@ class Machine:
 
     def _answer(self, session: int, asked: Asked | Again, at: int) -> Iterator[bytes]:
         if isinstance(asked, Again):
+            if asked.beside:
+                asked.show(self.beside(asked))
             stapled = {"endorsements": self.chip.endorsements.encode(), "log_proof": self.log_proof(at)}
             out, self.sessions[session] = asked.attest(self.report(asked.report_data), at=at, **stapled)
             yield out

@@ -1,4 +1,4 @@
-"""Makers of other ledgers in memory: a Rekor log with one tree, and a CCF service with its nodes.
+"""Makers of other ledgers in memory: a Rekor log with one tree, Oak's endorsements in it, a CCF service with its nodes.
 
 Answers are written here and owe nothing to the library's readers. Keys are derived from names and signatures are
 deterministic (RFC 6979).
@@ -96,6 +96,43 @@ class FakeRekor:
             "rootHash": root.hex(),
             "treeSize": 5,
         }
+
+
+@dataclass(frozen=True)
+class FakeOak:
+    """An endorser's files about ``binary``, valid for a day from ``at``."""
+
+    at: int
+    binary: bytes = b"a binary"
+    claims: tuple[str, ...] = ("https://claims.example/reproducible", "https://claims.example/no-logging")
+
+    @property
+    def subject(self) -> bytes:
+        return hashlib.sha256(self.binary).digest()
+
+    def time(self, offset: int) -> str:
+        return datetime.fromtimestamp(self.at + offset, UTC).strftime("%Y-%m-%dT%H:%M:%S.376000Z")
+
+    def statement(self, *, predicate: Any = None, subject: Any = None, **changes: Any) -> bytes:
+        """The statement; ``predicate`` and ``subject`` change members in there."""
+        fields = {
+            "_type": "https://in-toto.io/Statement/v1",
+            "predicateType": "https://project-oak.github.io/oak/tr/endorsement/v1",
+            "subject": [{"name": "example", "digest": {"sha256": self.subject.hex()}} | (subject or {})],
+            "predicate": {
+                "issuedOn": self.time(-60),
+                "validity": {"notBefore": self.time(0), "notAfter": self.time(86400)},
+                "claims": [{"type": each} for each in self.claims],
+            }
+            | (predicate or {}),
+        }
+        return json.dumps(fields | changes, indent=2).encode()
+
+    def files(self, statement: bytes, *, signer: str = "releases", logged: bytes = b"") -> tuple[bytes, bytes, bytes]:
+        """Statement, signature, log entry; the entry is of ``logged`` instead, if there is any."""
+        rekor_log = FakeRekor(self.at)
+        entry = rekor_log.answer(rekor_log.body(logged or statement))
+        return statement, sign(key(signer), statement), entry
 
 
 @dataclass(frozen=True)

@@ -108,22 +108,11 @@ class GatewayServer:
         return forwarded.answer(answer)
 
     def stream(self, pieces: Iterable[bytes], *, at: int) -> Iterator[Response]:
-        """A chunked request, as its pieces come: the response's head, then pieces of content.
-
-        A response that can't go on is cut off: nothing more comes. The device notices.
-        """
-        upload, call = Upload(self.gateway), _Call(self, at)
-        try:
-            for piece in pieces:
-                self.wire.see("gateway", piece)
-                for event in upload.receive_data(piece, at=at):
-                    yield from call.handle(event)
-            for event in upload.receive_end(at=at):
-                yield from call.handle(event)
-        except PeerError as error:
-            self.refusals.append(error)
-            if not call.begun:
-                yield upload.refuse(error)
+        """A chunked request, as its pieces come: the response's head, then pieces of content."""
+        call = Call(self)
+        for piece in pieces:
+            yield from call.receive(piece, at=at)
+        yield from call.end(at=at)
 
     def keep(self, live: Live, session: int, at: int) -> None:
         """Half-open sessions cost memory: those past their time go first, then new ones are refused."""
@@ -133,17 +122,45 @@ class GatewayServer:
         self.live[live.handle] = live, session
 
 
-class _Call:
-    """One chunked exchange at the gateway, once it has opened."""
+class Call:
+    """One chunked exchange at the gateway: what each piece of the request makes it answer.
 
-    def __init__(self, server: GatewayServer, at: int) -> None:
+    A response that can't go on is cut off: nothing more comes. The device notices.
+    """
+
+    def __init__(self, server: GatewayServer) -> None:
         self.server = server
-        self.at = at
+        self.upload = Upload(server.gateway)
+        self.at = 0
         self.begun = False
+        self.over = False
         self.session = 0
         self.pipe: list[PipeDownload] = []
 
-    def handle(self, event: UploadEvent) -> Iterator[Response]:
+    def receive(self, piece: bytes, *, at: int) -> Iterator[Response]:
+        """A piece of the request's content has come."""
+        self.server.wire.see("gateway", piece)
+        return self._events(lambda: self.upload.receive_data(piece, at=at), at)
+
+    def end(self, *, at: int) -> Iterator[Response]:
+        """The request has ended."""
+        yield from self._events(lambda: self.upload.receive_end(at=at), at)
+        self.over = True
+
+    def _events(self, receive: Callable[[], list[UploadEvent]], at: int) -> Iterator[Response]:
+        self.at = at
+        if self.over:
+            return
+        try:
+            for event in receive():
+                yield from self._handle(event)
+        except PeerError as error:
+            self.over = True
+            self.server.refusals.append(error)
+            if not self.begun:
+                yield self.upload.refuse(error)
+
+    def _handle(self, event: UploadEvent) -> Iterator[Response]:
         match event:
             case PipeRequest():
                 yield from self._respond([self._open(event)])

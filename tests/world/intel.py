@@ -244,6 +244,7 @@ class FakePlatform:
     pceid: bytes = bytes(2)
     fmspc: bytes = FMSPC
     configuration: tuple[bool, bool, bool] | None = (False, False, False)
+    sgx_type: int = 1
 
     @property
     def ppid(self) -> bytes:
@@ -274,7 +275,7 @@ class FakePlatform:
             2: pairs("02", tcb),
             3: tlv(0x04, self.pceid),
             4: tlv(0x04, self.fmspc),
-            5: tlv(0x0A, b"\1"),
+            5: tlv(0x0A, bytes((self.sgx_type,))),
         }
         if self.configuration is not None:
             flags = {part + 1: tlv(0x01, b"\xff" if on else b"\0") for part, on in enumerate(self.configuration)}

@@ -38,11 +38,11 @@ def cmw(value: bytes, kind: bytes = MEDIA_TYPE) -> bytes:
 
 
 def attestation(evidence: bytes, endorsements: bytes = b"", log_proof: bytes = b"") -> bytes:
-    return u(2, FORMAT) + lp(evidence) + lp(endorsements) + lp(log_proof)
+    return u(2, FORMAT) + lp(evidence) + u(2, 0) + lp(endorsements) + lp(log_proof)
 
 
 def uncmw(record: bytes) -> list[bytes]:
-    """Format, evidence, endorsements and log proof of a record."""
+    """Format, evidence, endorsements and log proof of a record without devices."""
     value = record[record.index(MEDIA_TYPE) + len(MEDIA_TYPE) :]
     value = value[{24: 2, 25: 3}.get(value[0] & 31, 1) :]
     parts, rest = [value[:2]], value[2:]
@@ -50,6 +50,9 @@ def uncmw(record: bytes) -> list[bytes]:
         size = int.from_bytes(rest[:4], "big")
         parts.append(rest[4 : 4 + size])
         rest = rest[4 + size :]
+        if len(parts) == 2:
+            assert rest[:2] == u(2, 0)
+            rest = rest[2:]
     return parts
 
 
@@ -58,7 +61,7 @@ BLANK: set[str] = set()
 
 
 def report_data(fields: dict[str, Any]) -> bytes:
-    """§2.5 without devices; the fields may be lies."""
+    """§2.5, with the encoded ``dev`` among the fields if there are devices; the fields may be lies."""
     inputs = {
         "dir": fields["dir"],
         "role": fields["role"].encode(),
@@ -70,7 +73,7 @@ def report_data(fields: dict[str, Any]) -> bytes:
         "ann": fields["ann"],
     }
     pre = t(b"pre", *(b"" if name in BLANK else value for name, value in inputs.items()))
-    return b"privproc/1 bind\0" + t(b"bind", pre, b"\0\0")
+    return b"privproc/1 bind\0" + t(b"bind", pre, fields.get("dev", u(2, 0)))
 
 
 class End:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from privproc.attestation.binder import Binding, SessionBinding
 from privproc.attestation.expectation import Level, NoRevocations, RevocationCheck, stage
@@ -40,7 +40,7 @@ _FRESH = {Kind.GPU: Kind.GPU, Kind.SWITCH: Kind.SWITCH}
 class Device(Earned):
     """What was found about one accepted device.
 
-    ``kind`` as the evidence came; ``identity``, ``model`` and ``fingerprint`` as in
+    ``kind`` as the evidence came; ``identity``, ``model``, ``fingerprint`` and ``authorities`` as in
     :class:`~privproc.attestation.nvidia.chain.VerifiedChain`; ``driver`` and ``firmware`` are versions; ``measurement``
     (48 bytes) names all that was measured: ``T("nvidia measurement", ..)`` over the blocks in ascending order, of each
     its index (one byte) and value. ``evidence_digest``: SHA-384 (48 bytes) of the evidence. ``nonce`` (32 bytes): what
@@ -55,6 +55,7 @@ class Device(Earned):
     measurement: bytes
     evidence_digest: bytes
     fingerprint: bytes
+    authorities: tuple[bytes, ...] = field(repr=False)
     nonce: bytes
 
 
@@ -223,6 +224,7 @@ def _device(kind: Kind, encoded: bytes, report: Report, chain: VerifiedChain) ->
         measurement=tagged_hash("nvidia measurement", *blocks),
         evidence_digest=hashlib.sha384(encoded).digest(),
         fingerprint=chain.fingerprint,
+        authorities=chain.authorities,
         nonce=report.nonce,
     )
 
@@ -231,6 +233,7 @@ def _count(devices: Sequence[tuple[int, bytes]], kinds: dict[Kind, Kind], policy
     """One that is missing would be one that nobody has looked at, yet the program uses it."""
     if any(kind not in kinds for kind, _ in devices):
         raise UnsupportedError("devices: a type that isn't one of these")
+    # req: privproc1/4.11 as-many-as-there-must-be
     there = [kinds[Kind(kind)] for kind, _ in devices]
     for kind in _FRESH:
         if there.count(kind) != policy.count(kind):
@@ -239,6 +242,7 @@ def _count(devices: Sequence[tuple[int, bytes]], kinds: dict[Kind, Kind], policy
 
 def _distinct(found: list[Device]) -> None:
     """One good GPU must not answer for eight."""
+    # req: privproc1/4.11 each-device-once
     if len({device.identity for device in found}) != len(found):
         raise UntrustedError("one device comes twice")
 
@@ -283,6 +287,7 @@ def _allowed(case: _Case) -> None:
         raise PolicyError("device is not on the list")
 
 
+# req: privproc1/4.11 each-check-of-a-device
 _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (
     ("signature", _signature),
     ("nonce", _nonce),

@@ -3,7 +3,7 @@
 The device itself is the authority of its leaf: its boot ROM certifies the key of the firmware that it starts (DICE)
 and states which firmware that is. A device is known by its boot ROM's key, which stays when the firmware changes.
 NVIDIA's certificates live until the year 9999; it revokes them by OCSP, which is a service's answer and no part of
-evidence: a list of the ledger's takes its place.
+evidence (:mod:`privproc.attestation.nvidia.status`); a list of the ledger's can take its place.
 """
 
 from __future__ import annotations
@@ -52,13 +52,15 @@ class VerifiedChain(Earned):
 
     ``identity``: SHA-256 (32 bytes) of the boot ROM's key, in its SubjectPublicKeyInfo. ``model``: its certificate's
     common name, such as ``GH100 A01 GSP BROM``. ``firmware_ids``: digests (48 bytes) of the firmware that the leaf's
-    key is derived from. ``fingerprint``: SHA-256 (32 bytes) of the leaf. Valid while ``not_before <= at < not_after``.
+    key is derived from. ``fingerprint``: SHA-256 (32 bytes) of the leaf, ``authorities``: of each certificate above it,
+    the boot ROM's first. Valid while ``not_before <= at < not_after``.
     """
 
     identity: bytes
     model: str
     firmware_ids: tuple[bytes, ...] = field(repr=False)
     fingerprint: bytes
+    authorities: tuple[bytes, ...] = field(repr=False)
     not_before: int
     not_after: int
     key: ec.EllipticCurvePublicKey = field(repr=False)
@@ -69,6 +71,7 @@ def verify_authorities(certificates: tuple[bytes, ...], *, roots: Roots, at: int
 
     Raises as :func:`verify_chain`.
     """
+    # req: privproc1/4.11 chain-to-the-pinned-root
     roots.check(certificates[-1])
     chain = [Certificate.decode(data, name) for data, name in zip(certificates, _NAMES[2:], strict=True)]
     first, last = _window(chain, at)
@@ -102,6 +105,7 @@ def verify_chain(
         model=rom.common_name,
         firmware_ids=_firmware_ids(leaf),
         fingerprint=hashlib.sha256(certificates[0]).digest(),
+        authorities=tuple([hashlib.sha256(each).digest() for each in certificates[1:]]),
         not_before=max(first, above.not_before),
         not_after=min(last, above.not_after),
         key=leaf.p384_key(),

@@ -1,7 +1,7 @@
 """What a verifier demands of a machine's GPUs and switches, all of them together.
 
 NVIDIA publishes reference values as RIM files, SWID tags in signed XML: one for the driver, one for the VBIOS. They are
-read and verified by NVIDIA's tools; here their values are typed.
+read and verified in :mod:`privproc.attestation.nvidia.rim`; here their values are typed.
 """
 
 from __future__ import annotations
@@ -156,6 +156,7 @@ class Policy(CanonicalPolicy):
             raise UsageError(f"a reference comes once, and there are up to {_MOST_DEVICES}")
         if not 0 < self.max_age < 1 << 32:
             raise UsageError("max_age is 1 to 2^32 - 1")
+        # req: privproc1/4.11 canonical-device-policy
         object.__setattr__(self, "references", tuple(encoded[each] for each in sorted(encoded)))
         object.__setattr__(self, "_encoded", self._encode())
 

@@ -77,6 +77,7 @@ class Report:
         return Reader.all(data, _WHAT, lambda reader: cls._read(reader, data))
 
     @classmethod
+    # req: privproc1/4.11 report-layout
     def _read(cls, reader: Reader, data: bytes) -> Report:
         _message(reader, _REQUEST)
         if reader.take(2) != bytes((_SIGNED, _ALL)):

@@ -314,6 +314,7 @@ def _log(case: _Case) -> None:
     case.expected.logged.confirm(case.report.measurement, at=case.at)
 
 
+# req: privproc1/4.8 checks-of-the-report
 _CHECKS: tuple[tuple[str, Callable[[_Case], None]], ...] = (
     ("chain-window", _chain_window),
     ("signing-key", _signing_key),

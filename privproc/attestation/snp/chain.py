@@ -62,6 +62,7 @@ class Roots:
         for pinned, product in self.pins:
             if pinned == digest:
                 return product
+        # req: privproc1/4.9 pinned-root
         raise UntrustedError("ARK certificate is not a pinned root")
 
 
@@ -208,6 +209,7 @@ def _kind(leaf: Certificate, middle: Certificate, product: Product) -> SigningKe
         return SigningKey.VCEK
     if names == ("SEV-VLEK", f"SEV-VLEK-{product.value}"):
         return SigningKey.VLEK
+    # req: privproc1/4.9 chain
     raise UntrustedError("names are not those of a VCEK or VLEK of the root's product line")
 
 
@@ -235,6 +237,7 @@ def _value(leaf: Certificate, oid: bytes) -> Element:
 def _raw_value(leaf: Certificate, oid: bytes) -> bytes:
     value = leaf.extensions.get(oid)
     if value is None:
+        # req: privproc1/4.9 values-of-the-leaf
         raise DecodeError(leaf.name, "an extension of AMD's is missing")
     return value
 

@@ -124,6 +124,7 @@ class Tcb:
             bootloader, tee, *reserved, snp, microcode = raw
             fmc = 0
         if any(reserved):
+            # req: privproc1/4.9 tcb-layouts
             raise DecodeError("TCB_VERSION", "reserved bytes are not zero")
         return cls(fmc=fmc, bootloader=bootloader, tee=tee, snp=snp, microcode=microcode)
 
@@ -203,6 +204,7 @@ class Report:
         Raises :class:`DecodeError`, or :class:`UnsupportedError` for another version or signature algorithm.
         """
         if len(data) != REPORT_SIZE:
+            # req: privproc1/4.9 report-layout
             raise DecodeError("SNP report", f"{len(data)} bytes instead of {REPORT_SIZE}", min(len(data), REPORT_SIZE))
         (
             version, guest_svn, policy, family_id, image_id, vmpl, algorithm, current_tcb, platform_info, flags,
@@ -211,12 +213,14 @@ class Report:
             committed_minor, committed_major, launch_tcb, launch_mitigations, current_mitigations, r, s,
         ) = _LAYOUT.unpack(data)  # fmt: skip
         if version not in _RESERVED_IN:
+            # req: privproc1/4.9 known-versions
             raise UnsupportedError("SNP report: version is not 2, 3 or 5")
         if algorithm != _ECDSA_P384_SHA384:
             raise UnsupportedError("SNP report: signature algorithm is not ECDSA P-384 with SHA-384")
         has_cpuid = version >= _CPUID_SINCE
         has_mitigations = version >= _MITIGATIONS_SINCE
         if wrong := int.from_bytes(data, "little") & _RESERVED_IN[version]:
+            # req: privproc1/4.9 reserved-is-zero
             raise DecodeError("SNP report", "reserved, but not zero", (wrong & -wrong).bit_length() - 1 >> 3)
         return cls(
             version=version,

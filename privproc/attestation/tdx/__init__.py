@@ -4,6 +4,17 @@ Documents: Intel TDX DCAP Quote Generation Library (quote formats), Intel SGX PC
 Provisioning Certification Service API version 4, Intel TDX Module ABI.
 """
 
+from privproc.attestation.dcap.pck import Configuration, Platform
+from privproc.attestation.dcap.policy import (
+    STRICT_CONFIGURATION,
+    AnyPlatform,
+    ConfigurationRules,
+    Families,
+    Platforms,
+    Processors,
+    TcbRules,
+)
+from privproc.attestation.dcap.tcb import Level, TcbStatus
 from privproc.attestation.roots import Roots
 from privproc.attestation.tdx.appraisal import (
     Findings,
@@ -17,20 +28,10 @@ from privproc.attestation.tdx.appraisal import (
 from privproc.attestation.tdx.collateral import INTEL_ROOTS, Collateral, VerifiedCollateral, verify_collateral
 from privproc.attestation.tdx.draft import draft_policy
 from privproc.attestation.tdx.eventlog import Event, EventLog
-from privproc.attestation.tdx.pck import Configuration, Platform
-from privproc.attestation.tdx.policy import (
-    AnyPlatform,
-    Families,
-    Platforms,
-    Policy,
-    Processors,
-    Register,
-    TcbRules,
-    measurement,
-)
+from privproc.attestation.tdx.policy import Policy, Register, measurement
 from privproc.attestation.tdx.quote import EnclaveReport, Quote, TdReport, strip_padding
-from privproc.attestation.tdx.rules import STRICT_CONFIGURATION, STRICT_DOMAIN, ConfigurationRules, DomainRules
-from privproc.attestation.tdx.tcb import Level, ModuleIdentity, QeIdentity, TcbInfo, TcbStatus
+from privproc.attestation.tdx.rules import STRICT_DOMAIN, DomainRules
+from privproc.attestation.tdx.tcb import ModuleIdentity, QeIdentity, TcbInfo
 
 __all__ = [
     "INTEL_ROOTS",

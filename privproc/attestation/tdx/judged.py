@@ -1,48 +1,41 @@
-"""A quote beside Intel's word about the hardware that it comes from: read, not decided about yet."""
+"""A TDX quote beside Intel's word about the hardware that it comes from: read, not decided about yet."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
-from privproc.attestation.certificate import Certificate
-from privproc.attestation.tdx.collateral import VerifiedCollateral, pem_decode
-from privproc.attestation.tdx.pck import Platform
-from privproc.attestation.tdx.quote import EnclaveReport, Quote, TdReport
-from privproc.attestation.tdx.tcb import Level, ModuleIdentity
-from privproc.errors import UntrustedError
+from privproc.attestation.dcap import judged as dcap
+from privproc.attestation.dcap.tcb import Level
+from privproc.attestation.tdx.collateral import VerifiedCollateral
+from privproc.attestation.tdx.quote import Quote, TdReport
+from privproc.attestation.tdx.tcb import ModuleIdentity
 
 __all__ = ["Judged"]
 
 
-@dataclass
-class Judged:
-    """The parts of a quote, and the levels that the collateral has for them. ``fingerprint`` is the PCK certificate's
-    SHA-256.
-    """
+@dataclass(frozen=True)
+class Judged(dcap.Judged):
+    """The parts of a quote, and the levels that the collateral has for them."""
 
     quote: Quote
-    qe: EnclaveReport
-    pck: Certificate
-    fingerprint: bytes
-    platform: Platform
     collateral: VerifiedCollateral
 
     @classmethod
     def decode(cls, evidence: bytes, collateral: VerifiedCollateral) -> Self:
         """Raises :class:`DecodeError`, :class:`UnsupportedError`, or :class:`UntrustedError` for another authority."""
-        quote = Quote.decode(evidence)
-        der = _leaf(quote.pck_chain, collateral.chain_end)
-        pck = Certificate.decode(der, "PCK certificate")
-        qe = EnclaveReport.decode(quote.qe_report)
-        return cls(quote, qe, pck, hashlib.sha256(der).digest(), Platform.of(pck), collateral)
+        return cls.of(Quote.decode(evidence), collateral)
 
     @property
     def report(self) -> TdReport:
         """What the TDX module says of the domain."""
         return self.quote.report
+
+    @property
+    def report_data(self) -> bytes:
+        """What the hardware signed for the domain (64 bytes)."""
+        return self.report.report_data
 
     @property
     def versions(self) -> tuple[bytes, ...]:
@@ -65,20 +58,7 @@ class Judged:
         """Of the module, for each version since TDX 1.5."""
         return [identity.level(svn[0]) for identity, svn in self.modules if svn[1]]
 
-    @cached_property
-    def qe_level(self) -> Level:
-        """Of the quoting enclave."""
-        return self.collateral.qe.level(self.qe.isvsvn)
-
     @property
     def levels(self) -> tuple[Level, ...]:
         """All of them."""
         return (*self.platform_levels, *self.module_levels, self.qe_level)
-
-
-def _leaf(chain: bytes, chain_end: bytes) -> bytes:
-    """The platform's certificate from a quote's chain; what follows it has to be the collateral's, to the byte."""
-    text = chain.removesuffix(b"\0")  # as some generators end it
-    if not text.endswith(chain_end):
-        raise UntrustedError("PCK certificate: of another authority than the collateral's")
-    return pem_decode(text[: -len(chain_end)], "PCK certificate")

@@ -1,4 +1,4 @@
-"""Rules for the bits of TD attributes and of a platform's configuration.
+"""Rules for the bits of TD attributes.
 
 Three things can't be asked for: a domain that may be debugged or migrated, and one whose pages the host may take away
 without notice (SEPT_VE_DISABLE clear: a page that isn't accepted raises an exception which the host provokes at will).
@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from privproc.attestation.rules import Rule, Rules
-from privproc.attestation.tdx.pck import Configuration
-from privproc.errors import PolicyError
 
-__all__ = ["STRICT_CONFIGURATION", "STRICT_DOMAIN", "ConfigurationRules", "DomainRules"]
+__all__ = ["STRICT_DOMAIN", "DomainRules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,32 +38,5 @@ class DomainRules(Rules):
     _low: ClassVar[int] = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigurationRules(Rules):
-    """Rules for the configuration in a PCK certificate; see :class:`~privproc.attestation.tdx.pck.Configuration`.
-
-    Certificates of the Processor CA state none: they pass only where every rule is :attr:`Rule.EITHER`.
-    """
-
-    dynamic_platform: Rule
-    cached_keys: Rule
-    smt: Rule
-
-    _what: ClassVar[str] = "platform configuration"
-    _places: ClassVar[dict[str, int]] = {"dynamic_platform": 0, "cached_keys": 1, "smt": 2}
-    _fixed: ClassVar[dict[str, tuple[int, Rule]]] = {}
-    _low: ClassVar[int] = 0
-
-    def check_stated(self, stated: Configuration | None) -> None:
-        """Raise :class:`PolicyError`, naming the flags, unless ``stated`` follows the rules."""
-        if stated is not None:
-            self.check(stated.bits)
-        elif any(rule is not Rule.EITHER for _, _, rule in self._named()):
-            raise PolicyError(f"{self._what}: not stated")
-
-
 STRICT_DOMAIN = DomainRules(lass=Rule.EITHER, pks=Rule.EITHER, kl=Rule.CLEAR, perfmon=Rule.CLEAR)
 """LASS and PKS only protect; Key Locker and performance counters share state of the processor with others."""
-
-STRICT_CONFIGURATION = ConfigurationRules(dynamic_platform=Rule.CLEAR, cached_keys=Rule.CLEAR, smt=Rule.CLEAR)
-"""Neither packages that may be added, nor root keys kept elsewhere, nor sibling threads."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from privproc import cose
+from privproc.attestation.eat import CBOR
 from privproc.cli.inspect import ledger, names, oblivious
 from privproc.cli.inspect.certificates import certificate
 from privproc.cli.inspect.tokens import directory
@@ -13,10 +14,10 @@ from privproc.keyconfig import KeyConfigs
 from privproc.keypackage.signers import Signers
 from privproc.tagged import tagged_hash
 
-__all__ = ["cose_message", "directory_contents", "item", "nitro_document", "package", "signers"]
+__all__ = ["corim", "cose_message", "directory_contents", "eat_token", "item", "nitro_document", "package", "signers"]
 
 _SIMPLE = {20: "false", 21: "true", 22: "null"}
-_ALGORITHMS = {cose.EDDSA: "EdDSA", cose.ES384: "ES384"}
+_ALGORITHMS = {cose.EDDSA: "EdDSA", cose.ES384: "ES384", -7: "ES256", -36: "ES512"}
 
 Schema = Mapping["int | str", tuple[str, "Describe | None"]]
 """By key of a map or index of an array: what to call it, and how to go on at its item."""
@@ -62,6 +63,10 @@ def item(walk: Walk, name: str, schema: Schema | None = None) -> None:
             for _ in range(argument):
                 key = _key(inner)
                 _entry(inner, key, repr(key), schema)
+    elif major == 6:
+        with walk.part(name, said=f"tag {argument}") as inner:
+            inner.head(size)
+            item(inner, "content", schema)
     else:
         walk.opaque(name, size)
         walk.rows[-1].text = _SIMPLE.get(argument, f"major type {major}, argument {argument}")
@@ -175,6 +180,8 @@ _SERVICE: Schema = {
     "namespace": ("namespace", None),
     "version": ("minimum security version", None),
     "policy": ("policy", None),
+    "devices": ("policy for devices", None),
+    "back_ends": ("back ends", None),
 }
 
 
@@ -242,3 +249,65 @@ _NITRO: Schema = {
 def nitro_document(walk: Walk) -> None:
     """An attestation document of AWS Nitro Enclaves."""
     _message(walk, lambda payload: item(payload, "document", _NITRO))
+
+
+_TIMES = {"exp", "nbf", "iat"}
+_CLAIMS: Schema = {
+    number: (name, _TIME if name in _TIMES else None) for number, name in CBOR.names.items() if name != "submods"
+} | {266: ("submods", lambda walk: _entries(walk, lambda inner: item(inner, "claims", _CLAIMS)))}
+
+
+def _entries(walk: Walk, each: Describe) -> None:
+    """Of a map from names: what is at each."""
+    major, argument, size = _head(walk)
+    if major != 5:
+        raise walk.fail("not a map")
+    walk.head(size)
+    for _ in range(argument):
+        with walk.part(repr(_key(walk))) as inner:
+            each(inner)
+
+
+def eat_token(walk: Walk) -> None:
+    """An Entity Attestation Token as a CWT (RFC 9711)."""
+    _message(walk, lambda payload: item(payload, "claims", _CLAIMS))
+
+
+_REFERENCES: Schema = {0: ("environment", None), 1: ("elements", None)}
+_TRIPLES: Schema = {0: ("reference values", _array(lambda walk: item(walk, "state", _REFERENCES)))}
+_COMID: Schema = {
+    0: ("language", None),
+    1: ("identity", None),
+    2: ("entities", None),
+    3: ("linked tags", None),
+    4: ("triples", lambda walk: item(walk, "triples", _TRIPLES)),
+}
+
+
+def _tag(walk: Walk) -> None:
+    """Of a manifest's tag: what is in the bytes below it, if that is a CoMID."""
+    major, argument, size = _head(walk)
+    walk.head(size)
+    with walk.part("tag", said=f"tag {argument}") as inner:
+        if (major, argument) == (6, 506):
+            _within(lambda content: item(content, "CoMID", _COMID))(inner)
+        else:
+            item(inner, "content")
+
+
+_MANIFEST: Schema = {
+    0: ("id", None),
+    1: ("tags", _array(_tag)),
+    2: ("dependent manifests", None),
+    3: ("profile", None),
+    4: ("validity", None),
+    5: ("entities", None),
+}
+
+
+def corim(walk: Walk) -> None:
+    """A CoRIM, signed or not (draft-ietf-rats-corim-11)."""
+    if walk.peek(1) == b"\xd2":
+        _message(walk, lambda payload: item(payload, "manifest", _MANIFEST))
+    else:
+        item(walk, "manifest", _MANIFEST)

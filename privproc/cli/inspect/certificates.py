@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from privproc.attestation.certificate import read_time
 from privproc.attestation.der import BIT_STRING, INTEGER, OCTET_STRING, OID, SEQUENCE, Element
 from privproc.cli.inspect import names
-from privproc.cli.inspect.evidence import snp_report, tdx_quote
+from privproc.cli.inspect.evidence import sgx_quote, snp_report, tagged_evidence, tdx_quote
 from privproc.cli.inspect.walk import Describe, Walk, digest, printed
 
 __all__ = ["certificate", "check_certificate", "dotted"]
@@ -218,7 +218,7 @@ def _extension(walk: Walk, oid: str) -> None:
 
 def _value(walk: Walk, oid: str) -> None:
     if _NAMES.get(oid, "").startswith("evidence"):
-        known: Sequence[Describe] = (_wrapped(snp_report), _wrapped(tdx_quote))
+        known: Sequence[Describe] = (*map(_wrapped, (snp_report, tdx_quote, sgx_quote)), tagged_evidence)
     elif oid == _SGX:
         known = (lambda inner: _each(inner, "SGX", _pairs),)
     elif oid == f"{_AMD}.4":  # AMD puts the bare bytes into the extension

@@ -1,15 +1,19 @@
-"""Evidence of hardware: the report of SEV-SNP, the quote of TDX, and the endorsements beside a report."""
+"""Evidence of hardware: the report of SEV-SNP, the quotes of TDX and SGX, bare or under a tag."""
 
 from __future__ import annotations
 
+from privproc.attestation.dice import TaggedEvidence
 from privproc.attestation.rules import Rules
+from privproc.attestation.sgx.quote import Quote as SgxQuote
+from privproc.attestation.sgx.rules import EnclaveRules
 from privproc.attestation.snp.report import Product, Report, SigningKey
 from privproc.attestation.snp.rules import GuestRules, PlatformRules
 from privproc.attestation.tdx.quote import Quote
 from privproc.attestation.tdx.rules import DomainRules
 from privproc.cli.inspect.walk import Walk
+from privproc.cose import read_head
 
-__all__ = ["snp_report", "tdx_quote"]
+__all__ = ["sgx_quote", "snp_report", "tagged_evidence", "tdx_quote"]
 
 
 def _bits(rules: type[Rules], number: int) -> list[str]:
@@ -131,15 +135,68 @@ def _td_report(walk: Walk, kind: int) -> None:
         walk.opaque("MRSERVICETD", 48)
 
 
-def _qe(walk: Walk) -> None:
-    with walk.part("quoting enclave's report", 384) as report:
-        for name, size in (("CPUSVN", 16), ("MISCSELECT", 4), ("reserved", 28), ("attributes", 16), ("MRENCLAVE", 32),
-                           ("reserved", 32), ("MRSIGNER", 32), ("reserved", 96)):  # fmt: skip
-            report.opaque(name, size)
-        report.uint("ISVPRODID", 2, little=True)
-        report.uint("ISVSVN", 2, little=True)
-        report.opaque("reserved", 60)
+def sgx_quote(walk: Walk) -> None:
+    """A quote of SGX, version 3 or 4 (Intel, ECDSA quote format); integers are little-endian. Not verified."""
+    SgxQuote.decode(walk.peek(walk.left))
+    version = walk.uint("version", 2, little=True)
+    walk.uint("attestation key type", 2, lambda _: "ECDSA on P-256", little=True)
+    walk.uint("TEE type", 4, lambda _: "SGX", little=True)
+    if version == 3:
+        walk.uint("SVN of the quoting enclave", 2, little=True)
+        walk.uint("SVN of the provisioning enclave", 2, little=True)
+    else:
+        walk.opaque("reserved", 4)
+    walk.opaque("vendor of the quoting enclave", 16, "(Intel)")
+    walk.opaque("user data", 20)
+    _enclave_report(walk, "enclave report")
+    with walk.part("signature data", walk.uint("signature data, size", 4, little=True)) as outer:
+        outer.opaque("signature", 64)
+        outer.opaque("attestation key", 64)
+        if version == 3:
+            _qe(outer)
+            return
+        outer.uint("certification data type", 2, lambda _: "quoting enclave's report", little=True)
+        with outer.part("certification data", outer.uint("certification data, size", 4, little=True)) as inner:
+            _qe(inner)
+
+
+def tagged_evidence(walk: Walk) -> None:
+    """Evidence and claims under a tag (TCG DICE, Interoperable RA-TLS). Not verified."""
+    data = walk.peek(walk.left)
+    found = TaggedEvidence.decode(data)
+    _, tag, at = read_head(data, 0, walk.what)
+    _, _, at = read_head(data, at, walk.what)
+    walk.head(at)
+    walk.note("tag", f"{tag}  {found.tag.name.lower()}".replace("_", " "))
+    for name, part in (("evidence", found.evidence), ("claims", found.claims)):
+        walk.head(read_head(data, at, walk.what)[2] - at)
+        with walk.part(name, len(part)) as inner:
+            inner.first_that_reads(sgx_quote, tdx_quote)
+        at = len(data) - walk.left
+
+
+def _enclave_report(walk: Walk, name: str) -> None:
+    with walk.part(name, 384) as report:
+        report.opaque("CPUSVN", 16)
+        report.opaque("MISCSELECT", 4)
+        report.zeros("reserved", 12)
+        report.opaque("ISVEXTPRODID", 16)
+        report.uint("attributes", 8, lambda number: ", ".join(_bits(EnclaveRules, number)), little=True)
+        report.uint("XFRM", 8, little=True)
+        report.opaque("MRENCLAVE", 32)
+        report.zeros("reserved", 32)
+        report.opaque("MRSIGNER", 32)
+        report.zeros("reserved", 32)
+        report.opaque("CONFIGID", 64)
+        for number in ("ISVPRODID", "ISVSVN", "CONFIGSVN"):
+            report.uint(number, 2, little=True)
+        report.zeros("reserved", 42)
+        report.opaque("ISVFAMILYID", 16)
         report.opaque("report data", 64)
+
+
+def _qe(walk: Walk) -> None:
+    _enclave_report(walk, "quoting enclave's report")
     walk.opaque("signature of the report, by the PCK", 64)
     walk.vector("authentication data", 2, little=True)
     walk.uint("certification data type", 2, lambda _: "PCK certificate chain, PEM", little=True)

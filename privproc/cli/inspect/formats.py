@@ -8,11 +8,16 @@ from enum import IntEnum
 from typing import Final
 
 from privproc import bhttp, cose, tokens
+from privproc.attestation import corim
+from privproc.attestation.eat import decode_cbor
+from privproc.attestation.envelope import Envelope
 from privproc.attestation.nitro.document import Document
+from privproc.attestation.nvidia.rim import Rim
+from privproc.attestation.sgx.quote import Quote as SgxQuote
 from privproc.attestation.snp.chain import Endorsements
 from privproc.attestation.snp.report import Report
 from privproc.attestation.tdx.quote import Quote
-from privproc.cli.inspect import cbor, certificates, evidence, ledger, messages, oblivious
+from privproc.cli.inspect import beside, cbor, certificates, evidence, ledger, manifests, messages, oblivious
 from privproc.cli.inspect import tokens as privacypass
 from privproc.cli.inspect.walk import Describe, Row, Walk
 from privproc.errors import DecodeError, PeerError
@@ -21,8 +26,10 @@ from privproc.keypackage.package import TYPE, Package
 from privproc.keypackage.signers import Signers
 from privproc.ledger import Entry, Proof
 from privproc.ledger.checkpoint import Note
+from privproc.ledger.oak import Statement
 from privproc.responsekey import Announcement
-from privproc.session.directory import Contents, Published
+from privproc.session.contents import Contents
+from privproc.session.directory import Published
 from privproc.session.messages import Continue, Continued, Forward, Offer, Open, Opened
 
 __all__ = ["FORMATS", "Fit", "Format", "Strength", "describe", "fitting"]
@@ -64,6 +71,16 @@ def _published(data: bytes) -> None:
     Proof.decode(both.log_proof)
 
 
+def _eat(data: bytes) -> None:
+    claims = decode_cbor(Envelope.decode(data, "EAT", tags={(), (18,), (61, 18)}).payload)
+    if not claims.nonces and claims.profile is None:
+        raise DecodeError("EAT", "neither a nonce nor a profile")
+
+
+def _corim(data: bytes) -> None:
+    corim.Manifest.decode(Envelope.decode(data, "CoRIM", tags={(18,)}).payload if data[:1] == b"\xd2" else data)
+
+
 _SIZE, _FORM, _MARK = Strength
 _9458, _9577, _9578 = "RFC 9458", "RFC 9577", "RFC 9578"
 _CHUNKED, _BATCHED = "draft-ietf-ohai-chunked-ohttp-08", "draft-ietf-privacypass-batched-tokens-07"
@@ -101,11 +118,16 @@ FORMATS: Final[Sequence[Format]] = (
     Format("snp-report", "SEV-SNP attestation report", "AMD 56860, table 23", _MARK, Report.decode,
            evidence.snp_report),
     Format("tdx-quote", "TDX quote", "Intel DCAP, quote formats", _MARK, Quote.decode, evidence.tdx_quote),
+    Format("sgx-quote", "SGX quote", "Intel, ECDSA quote format", _MARK, SgxQuote.decode, evidence.sgx_quote),
     Format("nitro-document", "Nitro attestation document", "AWS Nitro Enclaves, attestation process", _MARK,
            Document.decode, cbor.nitro_document),
+    Format("nvidia-rim", "NVIDIA's manifest of reference values", "ISO/IEC 19770-2, TCG RIM", _MARK, Rim.decode,
+           manifests.rim),
+    Format("eat", "Entity Attestation Token, a CWT", "RFC 9711 §3", _MARK, _eat, cbor.eat_token),
+    Format("corim", "CoRIM, signed or not", corim.DRAFT, _MARK, _corim, cbor.corim),
     Format("cose", "COSE_Sign1 message", "RFC 9052 §4.2", _FORM, cose.Sign1.decode, cbor.cose_message),
     Format("snp-endorsements", "certificates beside a SEV-SNP report", f"{_OWN} §4.6", _FORM, Endorsements.decode,
-           messages.endorsements),
+           beside.endorsements),
     Format("certificate", "X.509 certificate", "RFC 5280 §4", _MARK, certificates.check_certificate,
            certificates.certificate),
     Format("log-proof", "transparency log proof", "C2SP tlog-proof", _MARK, Proof.decode, ledger.proof),
@@ -114,6 +136,8 @@ FORMATS: Final[Sequence[Format]] = (
            ledger.checkpoint),
     Format("verifier-key", "verifier key of notes", "C2SP signed-note", _MARK, ledger.check_key, ledger.key),
     Format("log-entry", "log entry", f"{_OWN} §7.4", _MARK, Entry.decode, ledger.entry),
+    Format("oak-endorsement", "Oak's endorsement of a binary", "project-oak/oak docs/tr", _MARK, Statement.decode,
+           ledger.oak_endorsement),
     Format("open", "Open", f"{_OWN} §4.3", _FORM, Open.decode, messages.open_),
     Format("forward", "Forward", f"{_OWN} §4.4", _FORM, lambda data: Open.decode(Forward.decode(data).open),
            messages.forward),

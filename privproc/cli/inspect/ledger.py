@@ -1,14 +1,17 @@
-"""Texts of transparency logs: signed notes, checkpoints, proofs, verifier keys; and the entries in proofs."""
+"""Texts of transparency logs: notes, checkpoints, proofs, verifier keys; entries in proofs, and what Oak logs."""
 
 from __future__ import annotations
+
+import json
 
 from privproc.cli.inspect import names
 from privproc.cli.inspect.walk import Walk
 from privproc.errors import DecodeError
 from privproc.ledger import NoteKey, Proof
 from privproc.ledger.checkpoint import COSIGNATURE, ED25519, ML_DSA_44, Checkpoint, Note, decode_base64
+from privproc.ledger.oak import Statement
 
-__all__ = ["check_checkpoint", "check_key", "checkpoint", "entry", "key", "note", "proof"]
+__all__ = ["check_checkpoint", "check_key", "checkpoint", "entry", "key", "note", "oak_endorsement", "proof"]
 
 _KINDS = {
     ED25519: "Ed25519, a log's",
@@ -131,3 +134,21 @@ def key(walk: Walk) -> None:
     walk.note("type", f"{found.kind}  {_KINDS[found.kind]}", found.kind)
     walk.note("key id", found.key_id.hex())
     walk.note("public key", f"{len(found.public)} bytes", found.public.hex())
+
+
+def oak_endorsement(walk: Walk) -> None:
+    """An endorsement of project-oak (docs/tr/README.md there). Its signature stands beside it, and isn't verified."""
+    data = walk.peek(walk.left)
+    found, fields = Statement.decode(data), json.loads(data)
+    written = fields["predicate"]
+    walk.json_string(found.name, "subject", found.name)
+    walk.json_string(found.subject.hex(), "SHA-256", found.subject.hex())
+    for name, text, seconds in (
+        ("issued on", written["issuedOn"], found.issued_at),
+        ("not before", written["validity"]["notBefore"], found.not_before),
+        ("not after", written["validity"]["notAfter"], found.not_after),
+    ):
+        walk.json_string(text, name, text, f"{seconds}  {names.time(seconds)}")
+    for claim in found.claims:
+        walk.json_string(claim, "claim", claim)
+    walk.text("JSON", walk.left)

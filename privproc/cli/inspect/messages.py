@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from privproc.chunks import TAG_LENGTH
-from privproc.cli.inspect import cbor, ledger, names
-from privproc.cli.inspect.certificates import certificate
-from privproc.cli.inspect.evidence import snp_report
-from privproc.cli.inspect.walk import Describe, Walk
+from privproc.cli.inspect import beside, cbor, ledger, names
+from privproc.cli.inspect.beside import endorsements, lp
+from privproc.cli.inspect.walk import Walk
 from privproc.hpke import Kem
 from privproc.responsekey import REQUEST_SIZES
 from privproc.responsekey.answer import CHUNK_SIZES
-from privproc.session.messages import HANDLE_LENGTH, OPEN_SIZE, EvidenceFormat
+from privproc.session.messages import HANDLE_LENGTH, OPEN_SIZE
 
 __all__ = [
     "announcement",
@@ -19,7 +18,6 @@ __all__ = [
     "check_request",
     "continue_",
     "continued",
-    "endorsements",
     "forward",
     "offer",
     "open_",
@@ -27,16 +25,6 @@ __all__ = [
     "published",
     "request",
 ]
-
-
-def _lp(walk: Walk, name: str, describe: Describe | None = None, width: int = 4) -> None:
-    """A vector, and what is in it as far as it can be read."""
-    size = walk.uint(f"{name}, length", width)
-    if describe is None:
-        walk.opaque(name, size)
-        return
-    with walk.part(name, size) as inner:
-        inner.first_that_reads(describe)
 
 
 def _suite(walk: Walk) -> int:
@@ -86,22 +74,18 @@ def announcement(walk: Walk) -> None:
 
 def offer(walk: Walk) -> None:
     """Offer (docs/protocol.md §4.5)."""
-    _lp(walk, "server flight")
-    _lp(walk, "announcement", announcement)
-    kind = walk.uint("evidence, format", 2, names.evidence)
-    _lp(walk, "evidence", snp_report if kind == EvidenceFormat.SEV_SNP else None)
-    for index in range(walk.uint("devices, count", 2)):
-        with walk.part(f"device {index}", walk.uint(f"device {index}, length", 4)) as device:
-            device.uint("type", 2)
-            device.opaque("evidence")
+    lp(walk, "server flight")
+    lp(walk, "announcement", announcement)
+    beside.evidence(walk)
+    beside.devices(walk)
 
 
 def opened(walk: Walk) -> None:
     """Opened: the gateway's first answer (docs/protocol.md §4.6). Who has the handle can go on, so it isn't shown."""
     walk.hidden("handle", HANDLE_LENGTH)
-    _lp(walk, "offer", offer)
-    _lp(walk, "endorsements", endorsements)
-    _lp(walk, "log proof", ledger.proof)
+    lp(walk, "offer", offer)
+    lp(walk, "endorsements", endorsements)
+    lp(walk, "log proof", ledger.proof)
 
 
 def continue_(walk: Walk) -> None:
@@ -118,16 +102,10 @@ def continued(walk: Walk) -> None:
     walk.vector("TLS records", 4)
 
 
-def endorsements(walk: Walk) -> None:
-    """The certificates beside a report of SEV-SNP: those of its key, and of who issued that."""
-    for name in ("VCEK or VLEK", "ASK or ASVK", "ARK"):
-        _lp(walk, name, certificate, 3)
-
-
 def published(walk: Walk) -> None:
     """What a mirror serves (docs/protocol.md §3)."""
-    _lp(walk, "package", cbor.package)
-    _lp(walk, "log proof", ledger.proof)
+    lp(walk, "package", cbor.package)
+    lp(walk, "log proof", ledger.proof)
 
 
 def check_request(data: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from privproc.attestation.forwarded import BACK_END
+from privproc.attestation.nvidia import Kind
 from privproc.hpke import Aead, Kdf, Kem
 from privproc.session.messages import EvidenceFormat
 from privproc.tokens import BLIND_RSA, GREASE, VOPRF
@@ -43,6 +45,13 @@ def token_type(number: int) -> str:
 def evidence(number: int) -> str:
     """A format of evidence of privproc/1."""
     return EvidenceFormat(number).name if number in set(EvidenceFormat) else _UNKNOWN
+
+
+def device(number: int) -> str:
+    """A type of what is shown beside an enclave's evidence."""
+    if number == BACK_END:
+        return "back end"
+    return Kind(number).name if number in set(Kind) else _UNKNOWN
 
 
 def time(seconds: int) -> str:

@@ -112,27 +112,15 @@ def directory(walk: Walk) -> None:
     data = walk.peek(walk.left)
     found = tokens.IssuerDirectory.decode(data)
     listed: list[dict[str, Any]] = json.loads(data)["token-keys"]
-    _json(walk, found.request_uri, "issuer request URI", found.request_uri)
+    walk.json_string(found.request_uri, "issuer request URI", found.request_uri)
     for entry, key in zip([it for it in listed if it["token-type"] in KINDS], found.token_keys, strict=True):
-        _json(walk, entry["token-key"], "token key", key.encoded.hex(), shown(key.encoded))
+        walk.json_string(entry["token-key"], "token key", key.encoded.hex(), shown(key.encoded))
         walk.note("  token type", f"{key.token_type:#06x}  {names.token_type(key.token_type)}", key.token_type)
         walk.note("  token key id", key.key_id.hex())
         walk.note("  truncated token key id", str(key.truncated_id), key.truncated_id)
         if key.not_before is not None:
             walk.note("  not before", f"{key.not_before}  {names.time(key.not_before)}", key.not_before)
     walk.text("JSON", walk.left)
-
-
-def _json(walk: Walk, text: str, name: str, value: str, said: str = "") -> None:
-    """A row for the next place where the JSON string ``text`` stands; computed if it is written with escapes."""
-    ahead = walk.peek(walk.left)
-    at = ahead.find(json.dumps(text).encode())
-    if at < 0:
-        walk.note(name, said or value, value)
-        return
-    walk.text("JSON", at + 1)
-    row = walk.text(name, len(json.dumps(text)) - 2)
-    walk.rows[-1].text, walk.rows[-1].value = said or row, value
 
 
 _FIELD_NAME = re.compile(rb"\A(?:www-authenticate|authorization):[ \t]*", re.IGNORECASE)

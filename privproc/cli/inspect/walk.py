@@ -7,6 +7,7 @@ once more, so that it gets as far as they make sense. Each byte is in exactly on
 from __future__ import annotations
 
 import hashlib
+import json
 import string
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -170,6 +171,17 @@ class Walk:
         text = printed(data)
         self._add(name, start, text or "empty", text)
         return text
+
+    def json_string(self, text: str, name: str, value: str, said: str = "") -> None:
+        """A row for the next place where the JSON string ``text`` stands; computed if it is written with escapes."""
+        written = json.dumps(text).encode()
+        at = self.peek(self.left).find(written)
+        if at < 0:
+            self.note(name, said or value, value)
+            return
+        self.text("JSON", at + 1)
+        row = self.text(name, len(written) - 2)
+        self.rows[-1].text, self.rows[-1].value = said or row, value
 
     def zeros(self, name: str, size: int | None = None) -> None:
         """Bytes that have to be zero."""

@@ -25,8 +25,9 @@ from privproc.keyconfig import select
 from privproc.responsekey import AnswerData
 from privproc.responsekey.wrapped import Answers, seal_body
 from privproc.session import transcript
+from privproc.session.contents import Service
 from privproc.session.device import _outer, _proof, check_token
-from privproc.session.directory import Directory, Service
+from privproc.session.directory import Directory
 from privproc.session.flows import Flow
 from privproc.session.link import Relay, content_of, encapsulated
 from privproc.session.profile import ANSWER_SIZES, PROOF_FIELD, SUITES
@@ -63,6 +64,7 @@ def seal(
     contents = directory.contents.get(at=at)
     service = contents.service(nodes.role)
     if nodes.package != directory.package:
+        # req: privproc1/14.4 checks-before-the-token
         raise UsageError("the nodes are of another package than the directory")
     check_token(token, contents)
     drawn = nodes._draw(at=at)
@@ -112,6 +114,7 @@ class AwaitingAnswer(Step[tuple[ohttp.PendingResponse, Answers, tuple[VerifiedNo
         if not content:
             raise DecodeError("answer", "empty")
         index = content[0]
+        # req: privproc1/14.6 who-answers
         answer = answers.of(index)
         events = answer.receive_data(content[1:]) + answer.receive_end()
         return WrappedReply(b"".join(event.data for event in events if isinstance(event, AnswerData)), drawn[index])

@@ -50,6 +50,7 @@ def read_wrapped(
     head = Head.decode(message.head)
     head.check_body(message.body)
     if len(set(head.nodes)) != len(head.nodes):
+        # req: privproc1/14.5 gateway-checks
         raise UntrustedError("the same node twice")
     if len(message.wraps) != len(head.nodes) or len({len(wrap.enc) for wrap in message.wraps}) != 1:
         raise UntrustedError("not one wrap, of one size, for each node")
@@ -83,6 +84,7 @@ class WrappedRequest(Step[tuple[Sealing, bytes, bytes, Wrapped]]):
             raise UsageError("the request is not wrapped for this node")
         exchange, package, outer, message = self._take()
         index = self.nodes.index(node)
+        # req: privproc1/14.5 one-wrap-leaves
         delivery = Delivery(package, outer, message.head, index, message.wraps[index], message.body)
         return delivery.encode(), WrappedForwarded((exchange, index))
 

@@ -150,6 +150,7 @@ class Roster:
     def _read(cls, reader: Reader) -> Self:
         wraps, count = _wraps(reader, reader.u8()), reader.u16()
         if not wraps <= count <= _PASSPORTS_LIMIT:
+            # req: privproc1/14.2 roster-form
             raise reader.fail(f"{count} passports")
         return cls(wraps, tuple(Passport.decode(reader.vector(4)) for _ in range(count)))
 
@@ -203,12 +204,14 @@ class Head:
         if padding != bytes(len(padding)):
             raise reader.fail("padding is not zero")
         if reader.offset != cls.SIZE:
+            # req: privproc1/14.4 head-form
             raise reader.fail(f"{reader.offset} bytes instead of {cls.SIZE}")
         return cls(role, log, namespace, policy_id, nonce, nodes, body)
 
     def check_body(self, body: bytes) -> None:
         """Raise :class:`UntrustedError` unless ``body`` is the one that is named here."""
         if hashlib.sha384(body).digest() != self.body:
+            # req: privproc1/14.4 one-body
             raise UntrustedError("the body is not the head's")
 
     def encode(self) -> bytes:

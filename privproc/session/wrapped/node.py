@@ -47,6 +47,7 @@ class Node(Unique):
         self._seen = ohttp.ReplayWindow(capacity)
         self.statement = said.encode()
         self.digest = node_digest(self.statement)
+        # req: privproc1/14.1 node-binder
         self.report_data = node_report_data(self.statement)
         self.not_after = said.not_after
 
@@ -89,12 +90,14 @@ class Node(Unique):
         if message.package != self._said.package:
             raise UntrustedError("a request under another package")
         if message.index >= len(head.nodes) or head.nodes[message.index] != self.digest:
+            # req: privproc1/14.6 node-checks
             raise UntrustedError("a request for another node")
         head.check_body(message.body)
         thw = transcript.wrapped(message.package, message.outer, message.head)
         unwrapped = unwrap(self._said.suite, key, message.wrap, thw=thw, index=message.index, node=self.digest)
         # Only what opened is remembered: nobody fills the memory who has no wraps for this node.
         seen = ohttp.ReplayKey(hashlib.sha256(message.wrap.enc).digest())
+        # req: privproc1/14.6 once-each
         self._seen.admit(seen, at=at, until=self.not_after)
         question, sealer = unwrapped.open(message.body)
         return question, NodeReply(sealer)
@@ -104,6 +107,7 @@ class Node(Unique):
             self.erase()
         key = self._key
         if key is None:
+            # req: privproc1/14.1 keys-are-erased
             raise ExpiredError("the node's key is erased")
         if at < self._said.not_before:
             raise ExpiredError("the node's key is not valid yet")

@@ -63,6 +63,7 @@ class Nodes(Earned):
         """When the first of the nodes ends: learn others until then."""
         return min(node.not_after for node in self.each)
 
+    # req: privproc1/14.4 uniform-draw
     def _draw(self, *, at: int) -> tuple[VerifiedNode, ...]:
         """``wraps`` different nodes, drawn uniformly, in random order; anew for each request, or a set would mark it.
 
@@ -108,6 +109,7 @@ def learn_nodes(
         except PeerError as error:
             failure = error
     if failure is not None and len(holding) < roster.wraps:
+        # req: privproc1/14.3 some-may-fail
         raise failure
     return Nodes._earn(role=role, package=directory.package, suite=suite, wraps=roster.wraps, each=tuple(holding))
 
@@ -119,11 +121,13 @@ def _agreed(copies: Sequence[tuple[str, bytes]], anchors: Anchors) -> bytes:
     for data, count in Counter(data for _, data in copies).most_common(1):
         if count >= anchors.agreeing:  # a majority of all mirrors: no second roster has as many
             return data
+    # req: privproc1/14.3 agreed-roster
     raise UntrustedError("roster: too few mirrors show the same")
 
 
 def _check_belongs(statement: Statement, directory: Directory, role: str) -> None:
     if statement.role != role or statement.package != directory.package:
+        # req: privproc1/14.3 statements
         raise UntrustedError("node is of another role or package")
     if statement.suite not in SUITES:
         raise PolicyError("node's suite is none of the protocol's")
@@ -144,9 +148,13 @@ def verify_passport(passport: Passport, directory: Directory, *, role: str, anch
     _check_belongs(statement, directory, role)
     if statement.not_after - statement.not_before > LONGEST:
         raise PolicyError("node's key lives too long")
+    # req: privproc1/14.3 windows
     check_window("node's key", statement.not_before, statement.not_after - MARGIN, at=at)
+    # req: privproc1/14.3 low-order-nodes
     hpke.encap(statement.key)  # a point of low order must show before a token is spent on it
     service = contents.service(role)
+    if service.beside:
+        raise UnsupportedError("a passport has no evidence beside the node's, which the directory demands")
     chain, logged = grounds(
         endorsements=passport.endorsements,
         log_proof=passport.log_proof,

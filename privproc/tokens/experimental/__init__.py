@@ -5,6 +5,6 @@ What is here may change or go with any version, and no part of privproc/1 uses i
 
 from __future__ import annotations
 
-from privproc.tokens.experimental import arc, arctoken, sigma
+from privproc.tokens.experimental import act, acttoken, arc, arctoken, challenge, sigma
 
-__all__ = ["arc", "arctoken", "sigma"]
+__all__ = ["act", "acttoken", "arc", "arctoken", "challenge", "sigma"]

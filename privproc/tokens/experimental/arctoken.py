@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
 
-from privproc.errors import UnsupportedError, UntrustedError, UsageError
-from privproc.tokens.challenge import AUTHORITY
+from privproc.errors import UnsupportedError, UntrustedError
 from privproc.tokens.experimental import arc
-from privproc.wire import Reader, Writer
+from privproc.tokens.experimental.challenge import CredentialChallenge, check_type
+from privproc.wire import Reader
 
 __all__ = ["TOKEN_TYPE", "ArcChallenge", "key_id", "present", "presentations", "request", "respond", "verify"]
 
@@ -36,87 +36,29 @@ REQUEST_SIZE: Final = 3 + arc.REQUEST_SIZE
 _HEAD: Final = TOKEN_TYPE.to_bytes(2, "big")
 
 
+@final
 @dataclass(frozen=True, slots=True)
-class ArcChallenge:
-    """Which issuer's credentials are wanted, for which origins, in which contexts.
-
-    ::
-
-        struct {
-            uint16_t token_type = 0xE5AC;
-            opaque issuer_name<1..2^16-1>;
-            opaque redemption_context<0..32>;       0 or 32 bytes
-            opaque origin_info<0..2^16-1>;
-            opaque credential_context<0..32>;       0 or 32 bytes
-        } TokenChallenge;
+class ArcChallenge(CredentialChallenge):
+    """The challenge of type 0xE5AC (:class:`CredentialChallenge`).
 
     A credential is for issuer, origins and credential context; its presentations count for issuer, origins and
     redemption context. Raises :class:`UsageError` for fields that don't fit.
     """
 
-    issuer_name: str
-    redemption_context: bytes = field(default=b"", repr=False)
-    origin_info: tuple[str, ...] = field(default=(), repr=False)
-    credential_context: bytes = field(default=b"", repr=False)
-    digest: bytes = field(init=False, repr=False, compare=False)
-    """``challenge_digest``: SHA-256 of the encoding (32 bytes)."""
-
-    def __post_init__(self) -> None:
-        if not all(map(AUTHORITY.fullmatch, (self.issuer_name, *self.origin_info))):
-            raise UsageError("ArcChallenge: a name is not the authority of a URI")
-        if not {len(self.redemption_context), len(self.credential_context)} <= {0, 32}:
-            raise UsageError("ArcChallenge: a context has neither 0 nor 32 bytes")
-        object.__setattr__(self, "digest", hashlib.sha256(self.encode()).digest())
-
-    @property
-    def _origins(self) -> bytes:
-        return ",".join(self.origin_info).encode("ascii")
-
-    def encode(self) -> bytes:
-        """The bytes of the structure."""
-        writer = Writer().uint(2, TOKEN_TYPE).vector(2, self.issuer_name.encode("ascii"))
-        writer.vector(1, self.redemption_context).vector(2, self._origins)
-        return writer.vector(1, self.credential_context).done()
-
-    @classmethod
-    def decode(cls, data: bytes) -> ArcChallenge:
-        """Raises :class:`UnsupportedError` for another token type, else :class:`DecodeError`."""
-        return Reader.all(data, "ArcChallenge", cls._read)
-
-    @classmethod
-    def _read(cls, reader: Reader) -> ArcChallenge:
-        _token_type(reader)
-        issuer, redemption = reader.vector(2, 1), reader.vector(1, 0, 32)
-        origins, credential = reader.vector(2), reader.vector(1, 0, 32)
-        try:
-            names = tuple(origins.decode("ascii").split(",")) if origins else ()
-            return cls(issuer.decode("ascii"), redemption, names, credential)
-        except (UnicodeDecodeError, UsageError):
-            raise reader.fail("a name or a context is malformed") from None
+    TOKEN_TYPE: ClassVar[int] = TOKEN_TYPE
 
     def request_context(self, key: arc.PublicKey) -> bytes:
         """What a credential is for: issuer, origins, credential context, each behind its length, and the key's id."""
-        return self._context(self.credential_context, key)
+        return self.bound(self.credential_context, key_id(key))
 
     def presentation_context(self, key: arc.PublicKey) -> bytes:
         """What presentations are counted for: as above, with the redemption context."""
-        return self._context(self.redemption_context, key)
-
-    def _context(self, context: bytes, key: arc.PublicKey) -> bytes:
-        writer = Writer()
-        for part in (self.issuer_name.encode("ascii"), self._origins, context):
-            writer.vector(2, part)
-        return writer.done() + key_id(key)
+        return self.bound(self.redemption_context, key_id(key))
 
 
 def key_id(key: arc.PublicKey) -> bytes:
     """``issuer_key_id``: SHA-256 of the encoded key (32 bytes)."""
     return hashlib.sha256(key.encoded).digest()
-
-
-def _token_type(reader: Reader) -> None:
-    if (found := reader.u16()) != TOKEN_TYPE:
-        raise UnsupportedError(f"{reader.what}: token type 0x{found:04x}")
 
 
 def request(challenge: ArcChallenge, key: arc.PublicKey) -> tuple[bytes, arc.PendingCredential]:
@@ -141,7 +83,7 @@ def respond(key: arc.ServerKey, request: bytes) -> bytes:
     """
 
     def read(reader: Reader) -> bytes:
-        _token_type(reader)
+        check_type(reader, TOKEN_TYPE)
         if reader.u8() != key_id(key.public_key)[-1]:
             raise UnsupportedError("CredentialRequest: no key with this truncated id")
         return reader.rest()
@@ -183,7 +125,7 @@ def verify(key: arc.ServerKey, token: bytes, *, challenge: ArcChallenge, limit: 
     public = key.public_key
 
     def read(reader: Reader) -> bytes:
-        _token_type(reader)
+        check_type(reader, TOKEN_TYPE)
         reader.u32()
         digest, named = reader.take(32), reader.take(32)
         if named != key_id(public):

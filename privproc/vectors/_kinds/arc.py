@@ -7,7 +7,8 @@ from Crypto.Math.Numbers import Integer
 from privproc.errors import SignatureError
 from privproc.secret import Secret
 from privproc.tokens.experimental import arc
-from privproc.tokens.experimental.arc import Framing
+from privproc.tokens.experimental.arc import Framing, client
+from privproc.tokens.experimental.arc.parameters import GROUP
 from privproc.vectors.case import Case, raises
 
 REQUEST = "m1_enc m2_enc request_proof"
@@ -24,12 +25,12 @@ def run(case: Case) -> None:
 
     context = case.hex("request_context")
     m1, r1, r2 = (_scalar(case[name]) for name in ("m1", "r1", "r2"))
-    wire, pending = arc._derand_request(key.public_key, context, m1, r1, r2)
+    wire, pending = client._derand_request(key.public_key, context, m1, r1, r2)
     assert wire[:66] == asked[:66]
     assert pending._look()[2].m2 == _scalar(case["m2"])
     assert key._derand_respond(asked, _scalar(case["b"]))[:198] == answer[:198]
     credential = pending.finish(answer)
-    assert arc.GROUP.encode(credential._u_prime) == case.hex("U_prime")
+    assert GROUP.encode(credential._u_prime) == case.hex("U_prime")
 
     for number, shown in enumerate(case["presentations"]):
         presentations = credential.presentations(bytes.fromhex(shown["context"]), limit=case["limit"], used=number)

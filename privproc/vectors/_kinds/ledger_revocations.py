@@ -7,6 +7,7 @@ from privproc.ledger import Checkpoint, LogPolicy, NoteKey, Revocations, revocat
 from privproc.vectors.case import Case, raises
 
 
+# req: privproc1/7.9 list-form
 def run(case: Case) -> None:
     policy, floor, at = case["policy"], case["floor"], case["at"]
     data = case.hex("list")

@@ -19,7 +19,7 @@ def run(case: Case) -> None:
     assert made.level.value == case["level"]
 
 
-def _make(system: str, inputs: dict[str, bytes]) -> others.KeyBound | others.SessionBound:
+def _make(system: str, inputs: dict[str, bytes]) -> others.KeyBound | others.HandshakeBound | others.SessionBound:
     exported = inputs.pop("exporter_value", b"")
     label = inputs.pop("exporter_label", b"")
 
@@ -27,6 +27,8 @@ def _make(system: str, inputs: dict[str, bytes]) -> others.KeyBound | others.Ses
         assert (asked, context, length) == (label, inputs.get("request_context", b""), 32)
         return Secret(exported)
 
+    if system == "client_random":
+        return others.client_random(vulnerable_to=inputs.pop("vulnerable_to").decode(), **inputs)
     if system == "azure_hcl":
         return others.azure_hcl(inputs["runtime"])
     if system == "cocos":

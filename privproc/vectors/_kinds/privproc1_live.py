@@ -71,7 +71,7 @@ def framed(wire: bytes, kind: int, body: bytes) -> None:
 
 def again(case: Case, part, state: State) -> None:
     nonce, th1, sequence = case.hex("nonce"), case.hex("th1"), state.sequence + 1
-    body = nonce + bytes(4 + 32 + 4 + 4096 + 16 - len(nonce))
+    body = nonce + bytes(4 + straight.enc_size(state.ids[0]) + 4 + 4096 + 16 - len(nonce))
     framed(part.hex("frame"), 2, body)
     assert part.hex("frame") == frames.again(nonce, state.suite)
     assert frames.nonce_of(body, state.suite) == nonce

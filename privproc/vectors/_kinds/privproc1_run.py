@@ -13,14 +13,14 @@ from unittest import mock
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from privproc import bhttp, hpke
+from privproc import bhttp, ohttp
 from privproc.http import Request, Response
 from privproc.keyconfig import select
-from privproc.ohttp.client import _derand_begin
-from privproc.secret import Secret
 from privproc.session import SUITES, Contents, ContinueRequest, OpenRequest
 from privproc.session.messages import Continue, Continued, Offer, Opened
 from privproc.tokens import MemoryStore
+from privproc.trust import pin
+from privproc.vectors import _sending
 from privproc.vectors import _straight as straight
 from privproc.vectors._kinds import (
     privproc1_answer,
@@ -55,11 +55,12 @@ def run(case: Case) -> None:
 def tied(case, transcript: Case, possession: Case, request: Case, answer: Case) -> None:
     """The same values in all parts."""
     token = transcript.hex("token")
+    assert case["contents"] in transcript["signed_package"]
     assert (possession["pop"], possession["th1"]) == (transcript["pop"], transcript["th1"])
     assert token[2:34] == possession.hex("nonce")
     assert transcript.hex("evidence")[0x50:0x90] == transcript.hex("report_data")  # a SEV-SNP report
     assert request["th2"] == transcript["th2"]
-    one_time = straight.public_key(straight.X25519, request.hex("one_time_secret"))
+    one_time = straight.public_key(request["suite"][0], request.hex("one_time_secret"))
     ids = b"".join(u(2, part) for part in request["suite"])
     assert transcript.hex("announcement") == ids + lp(one_time) + u(4, 1) + u(4, 60)
     for name in ("suite", "prk", "th3", "dk_secret"):
@@ -76,7 +77,7 @@ def exchange(case, name: str, message: bytes, size: int | None) -> tuple[straigh
     header = bytes.fromhex(config[:2]) + b"".join(u(2, part) for part in ids)
     public = straight.public_key(ids[0], case.hex("gateway_secret"))
     assert config == (header[:3] + public + u(2, 4) + header[3:]).hex()
-    enc, shared = straight.encap(public, case.hex(f"ephemeral_secret_{name}"))
+    enc, shared = _sending.by_hand(case, ids[0], case.hex("gateway_secret"), f"_{name}")
     context = straight.hpke(ids, shared, straight.ohttp_info(header))
     inner = message if size is None else message.ljust(size - 7 - len(enc) - 16, b"\0")
     assert case.hex(f"wire_{name}") == header + enc + context.seal(inner)
@@ -168,9 +169,9 @@ GATEWAY = ("contents", "not_before", "not_after", "gateway_secret")
 
 def encapsulated(case, name: str, path: str, fields: Any, content: bytes, up: int | None) -> tuple[bytes, Any]:
     contents = Contents.decode(case.hex("contents"))
-    selection = select(contents.keys, SUITES)
-    ephemeral = hpke.PrivateKey.decode(selection.suite.kem, Secret(case.hex(f"ephemeral_secret_{name}")))
-    outgoing = _derand_begin(selection, ephemeral)
+    selection = pin(select(contents.keys, SUITES), b"", not_before=case["at"], not_after=case["at"] + 1)
+    with _sending.by_library(case, case.hex("gateway_secret"), f"_{name}"):
+        outgoing = ohttp.begin(selection, at=case["at"])
     size = None if up is None else up - 7 - len(outgoing.enc) - 16
     inner = bhttp.encode_request(Request("POST", "https", contents.gateway, path, fields, content), size=size)
     wire, pending = outgoing.seal(inner)

@@ -1,7 +1,6 @@
 """A pipe from its first piece to its end: what the device sends and what the gateway answers, chunk by chunk.
 
-Token, contents and keys are those of ``privproc1_run``; the exchange is another one, so ``outer``, ``th1`` and the
-proof are too. The records are given.
+The records are given.
 """
 
 from __future__ import annotations
@@ -11,14 +10,16 @@ from unittest import mock
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from privproc import bhttp, hpke, ohttp
+from privproc import bhttp, ohttp
+from privproc.cose import Sign1
 from privproc.http import Request
 from privproc.keyconfig import select
-from privproc.ohttp.client import _derand_begin_chunked
 from privproc.secret import Secret
 from privproc.session import SUITES, Contents, PipeRequest, RecordsReceived, RequestEnd, Upload, chunked, transcript
 from privproc.session.messages import Opened
 from privproc.tokens import MemoryStore, ProofKey
+from privproc.trust import pin
+from privproc.vectors import _sending
 from privproc.vectors import _straight as straight
 from privproc.vectors._kinds import privproc1_gateway
 from privproc.vectors._straight import lp, t, u, varint, xor
@@ -58,8 +59,11 @@ def request_by_hand(case: Case) -> tuple[straight.Hpke, bytes]:
     ids = ids_of(case)
     key_config = case.hex("key_config")
     header = key_config[:1] + b"".join(u(2, part) for part in ids)
-    enc, shared = straight.encap(straight.public_key(ids[0], case.hex("gateway_secret")), case.hex("ephemeral_secret"))
+    enc, shared = _sending.by_hand(case, ids[0], case.hex("gateway_secret"))
     context = straight.hpke(ids, shared, b"message/bhttp chunked request\0" + header)
+    signed = Sign1.decode(case.hex("signed_package"), "package")
+    assert case.hex("contents") in signed.payload
+    assert case.hex("package") == t(b"package", signed.protected, signed.payload)
     assert case.hex("enc") == enc
     assert case.hex("outer_export") == context.export(b"privproc/1 outer", 32)
     fields = [case.hex(name) for name in ("key_config", "enc", "outer_export", "token", "pop")]
@@ -94,12 +98,7 @@ def request_head(case: Case) -> bytes:
 
 def response_by_hand(case: Case, context: straight.Hpke, enc: bytes) -> None:
     ids, nonce = ids_of(case), case.hex("response_nonce")
-    secret = context.export(b"message/bhttp chunked response", 16)
-    prk = straight.extract("sha256", enc + nonce, secret)
-    key, iv = (
-        straight.expand("sha256", prk, b"key", straight.KEY_SIZES[ids[2]]),
-        straight.expand("sha256", prk, b"nonce", 12),
-    )
+    key, iv = straight.ohttp_response(context, ids[2], enc, nonce, b"message/bhttp chunked response")
     opened = bytes(32) + lp(case.hex("offer")) + lp(case.hex("endorsements")) + lp(case.hex("log_proof"))
     first = filled(b"\3" + varint(200) + b"\0", opened, case["down"] - len(nonce) - 16)
     pieces = [first, *(content(bytes.fromhex(it)) for it in case["records_down"]), b"\0\0"]
@@ -113,9 +112,9 @@ def response_by_hand(case: Case, context: straight.Hpke, enc: bytes) -> None:
 
 def by_library(case: Case) -> None:
     contents = Contents.decode(case.hex("contents"))
-    selection = select(contents.keys, SUITES)
-    ephemeral = hpke.PrivateKey.decode(selection.suite.kem, Secret(case.hex("ephemeral_secret")))
-    outgoing = _derand_begin_chunked(selection, ephemeral)
+    selection = pin(select(contents.keys, SUITES), b"", not_before=case["at"], not_after=case["at"] + 1)
+    with _sending.by_library(case, case.hex("gateway_secret")):
+        outgoing = ohttp.begin_chunked(selection, at=case["at"])
     assert outgoing.export(transcript.OUTER_EXPORT, 32).expose() == case.hex("outer_export")
     proof_key = ProofKey.from_secret(Secret(case.hex("pop_secret") + case.hex("pop")[-32:]))
     assert proof_key.sign(case.hex("th1")) == case.hex("proof")

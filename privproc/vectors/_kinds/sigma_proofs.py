@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 from privproc.errors import SignatureError
-from privproc.tokens.experimental.sigma import GROUP, Framing, Relation, decode_scalar, prove, verify
+from privproc.tokens.experimental.sigma import P256, Framing, Relation, prove, verify
 from privproc.vectors.case import Case, raises
 
 
@@ -15,7 +15,7 @@ def run(case: Case) -> None:
     relation = _relation(statement, case["scalars"])
     assert relation.label() == statement
     witness = case.hex("witness")
-    secrets = [decode_scalar(witness[place : place + 32], "witness") for place in range(0, len(witness), 32)]
+    secrets = [P256.decode_scalar(witness[place : place + 32], "witness") for place in range(0, len(witness), 32)]
     for framing in Framing:
         made = prove(framing, session, relation, secrets)
         verify(framing, session, relation, made)
@@ -28,7 +28,7 @@ def run(case: Case) -> None:
 
 def _relation(statement: bytes, scalars: int) -> Relation:
     """The relation that an encoded statement describes."""
-    relation, place = Relation(), 0
+    relation, place = Relation(P256), 0
     relation.allocate(scalars)
 
     def word() -> int:
@@ -39,6 +39,6 @@ def _relation(statement: bytes, scalars: int) -> Relation:
     for _ in range(word()):
         lhs = word()
         relation.equate(lhs, *[(word(), word()) for _ in range(word())])
-    elements = range(place, len(statement), GROUP.element_size)
-    relation.add(*(GROUP.decode(statement[at : at + GROUP.element_size], "element") for at in elements))
+    elements = range(place, len(statement), P256.group.element_size)
+    relation.add(*(P256.group.decode(statement[at : at + P256.group.element_size], "element") for at in elements))
     return relation

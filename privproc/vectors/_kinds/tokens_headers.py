@@ -8,7 +8,7 @@ from privproc.tokens import GREASE, OfferedChallenge, TokenChallenge, decode_off
 from privproc.vectors.case import Case, raises
 
 
-# req: rfc9577/2.1 unknown-parameters-are-ignored
+# req: rfc9577/2.1.2 unknown-parameters-are-ignored
 def run(case: Case) -> None:
     assert case.expect is None
     field = case["www_authenticate"].encode()

@@ -25,6 +25,10 @@ def hexes(case, name: str) -> list[bytes]:
     return [bytes.fromhex(value) for value in case[name]]
 
 
+# req: rfc9497/4 suites
+# req: rfc9497/3.1 mode-separation
+# req: rfc9497/3.2.1 derived-keys
+# req: rfc9497/3.3.1 output-over-input-and-element
 def run(case: Case) -> None:
     assert case.expect is None
     for suite in SUITES[case["suite"]]:

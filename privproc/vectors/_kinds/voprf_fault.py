@@ -10,6 +10,8 @@ from privproc.vectors._kinds.voprf import SUITES, hexes
 from privproc.vectors.case import Case, raises
 
 
+# req: rfc9497/2.1 elements-are-validated
+# req: rfc9497/3.3 identity-is-refused
 def run(case: Case) -> None:
     for suite in SUITES[case["suite"]]:
         with raises(case.expect) if case.expect else nullcontext() as caught:

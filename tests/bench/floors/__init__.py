@@ -3,7 +3,7 @@
 Rules of this package:
 
 - Only third-party code and the standard library's hashes are called: cryptography, pyOpenSSL, pycryptodome, gmpy2, a
-  libcrypto, hashlib, hmac, os.urandom. Nothing of privproc is imported.
+  libcrypto, libsodium, hashlib, hmac, os.urandom. Nothing of privproc is imported.
 - A call is listed only if the definition of the protocol demands it, and its ``why`` says where. What the library does
   on top (replay keys, digests for the record, keys that are expanded and not used)
   is not in the floor. Neither is what depends on a long-lived key alone and could be computed once (RFC 9180's
@@ -18,11 +18,13 @@ Rules of this package:
 
 from __future__ import annotations
 
+from tests.bench.floors.credential import Ristretto, arc_present, arc_verify
 from tests.bench.floors.evidence import (
     appraisal,
     chain_calls,
     devices,
     document,
+    enclave,
     learn,
     ledger,
     ledger_calls,
@@ -91,6 +93,7 @@ __all__ = [
     "ChunkStream",
     "Floor",
     "OpenStream",
+    "Ristretto",
     "SealStream",
     "Sizes",
     "Streams",
@@ -98,6 +101,8 @@ __all__ = [
     "TlsPair",
     "TlsStream",
     "appraisal",
+    "arc_present",
+    "arc_verify",
     "blind",
     "blind_sign",
     "chain_calls",
@@ -106,6 +111,7 @@ __all__ = [
     "ed25519_load",
     "ed25519_sign",
     "ed25519_verify",
+    "enclave",
     "finish",
     "handshake",
     "handshake_call",

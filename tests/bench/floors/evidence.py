@@ -86,8 +86,8 @@ def fresh_ec_verify(times: int, curve: ec.EllipticCurve, algorithm: HashAlgorith
     return Call(times, "load and verify", why, run, inner)
 
 
-def quote_calls() -> list[Call]:
-    """One TDX quote of a platform that is new, beside collateral that is verified."""
+def quote_calls(signed: int = 702) -> list[Call]:
+    """One quote of a platform that is new, beside collateral that is verified; ``signed``: bytes of header and body."""
     curve, algorithm = ec.SECP256R1(), SHA256()
     signature = ec.generate_private_key(curve).sign(b"", ec.ECDSA(algorithm))
     der = functools.partial(encode_dss_signature, *decode_dss_signature(signature))
@@ -95,7 +95,7 @@ def quote_calls() -> list[Call]:
         Call(2, "encode_dss_signature", "DCAP quote format: r and s", der),
         ec_verify(1, curve, algorithm, 1050, "PCK certificate profile: PCK by the PCK authority"),
         fresh_ec_verify(1, curve, algorithm, 384, "DCAP quote format: QE report by the PCK"),
-        fresh_ec_verify(1, curve, algorithm, 702, "DCAP quote format: header and body by the attestation key"),
+        fresh_ec_verify(1, curve, algorithm, signed, "DCAP quote format: header and body by the attestation key"),
     ]
 
 
@@ -169,6 +169,10 @@ def new_chain() -> Floor:
 
 def quote() -> Floor:
     return Floor(*quote_calls())
+
+
+def enclave() -> Floor:
+    return Floor(*quote_calls(432))
 
 
 def document() -> Floor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.bench.measure import Operation, Stream
-from tests.bench.operations import bhttp, evidence, hpke, session, token
+from tests.bench.operations import bhttp, credential, evidence, hpke, session, token
 
-LAYERS = hpke, bhttp, evidence, token, session
+LAYERS = hpke, bhttp, evidence, token, credential, session
 
 
 def operations() -> Iterator[Operation]:

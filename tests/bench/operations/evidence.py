@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from privproc.attestation import NO_REVOCATIONS, nitro, nvidia, snp, tdx
+from privproc.attestation import NO_REVOCATIONS, nitro, nvidia, sgx, snp, tdx
 from privproc.ledger import Logged, ccf, rekor
 from privproc.ledger import verify as verify_log
 from tests.bench import floors
@@ -13,6 +13,7 @@ from tests.bench.measure import Operation
 from tests.bench.parties import AT, LOG_SIZE, parties
 from tests.world import aws, foreign, intel
 from tests.world import nvidia as gpus
+from tests.world import sgx as enclaves
 from tests.world.amd import strict_policy
 from tests.world.binding import bound
 from tests.world.enclave import MEASUREMENT
@@ -29,6 +30,7 @@ def operations() -> Iterator[Operation]:
     yield appraisal()
     yield new_chain()
     yield quote()
+    yield enclave()
     yield document()
     yield devices()
     yield ledger()
@@ -97,6 +99,27 @@ def quote() -> Operation:
         )
 
     return Operation("appraisal of a TDX quote", run, floors.quote(), 1.3)
+
+
+def enclave() -> Operation:
+    maker = FakeIntel(AT)
+    platform, collateral = maker.platform(), enclaves.verified(maker)
+    evidence, policy = enclaves.quote(platform, report_data=BINDING), enclaves.strict_policy(platform)
+    logged = _entry(policy.measurement(sgx.Quote.decode(evidence).report))
+
+    def run(_: None) -> sgx.VerifiedEvidence:
+        return sgx.appraise(
+            evidence,
+            binding=BINDING,
+            policy=policy,
+            collateral=collateral,
+            logged=logged,
+            role=ROLE,
+            revocations=NO_REVOCATIONS,
+            at=AT,
+        )
+
+    return Operation("appraisal of an SGX quote", run, floors.enclave(), 1.3)
 
 
 def document() -> Operation:

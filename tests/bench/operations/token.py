@@ -10,7 +10,6 @@ from privproc import blindrsa, tokens
 from privproc.blindrsa import Backend, OpenSSL, Variant
 from privproc.errors import UsageError
 from privproc.secret import Secret
-from privproc.tokens.experimental import arc
 from tests.bench import floors
 from tests.bench.floors import Floor
 from tests.bench.measure import Operation
@@ -23,7 +22,6 @@ def operations() -> Iterator[Operation]:
     yield redemption()
     yield from blind_signatures()
     yield wallet()
-    yield from rate_limited()
 
 
 def redemption() -> Operation:
@@ -88,20 +86,3 @@ def wallet() -> Operation:
     return Operation(
         f"wallet of {TOKENS} tokens: load", lambda _: tokens.Wallet.load(data, key), None, limit=1e6, batches=10
     )
-
-
-def rate_limited() -> Iterator[Operation]:
-    key = arc.ServerKey.generate(arc.Framing.SIGMA_APRIL_2026)
-    wire, pending = arc.request(key.public_key, b"request")
-    credential = pending.finish(key.respond(wire))
-    shown = credential.presentations(b"context", limit=128).present()
-
-    def started() -> arc.Presentations:
-        return credential.presentations(b"context", limit=128, used=100)
-
-    def verify(_: object) -> bytes:
-        return key.verify(shown, request_context=b"request", presentation_context=b"context", limit=128)
-
-    name = "ARC, limit of 128"
-    yield Operation(f"{name}: present", arc.Presentations.present, None, prepare=started, limit=20_000, batches=30)
-    yield Operation(f"{name}: verify", verify, None, limit=15_000, batches=30)

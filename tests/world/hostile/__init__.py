@@ -5,12 +5,13 @@ gateway or enclave, whose refusal tells the device nothing. ``without`` removes 
 that sees the misbehaviour succeed then.
 """
 
-from tests.world.hostile import device, enclave, gateway, host, issuer, ledger, mirrors, relay, renewal
+from tests.world.hostile import beside, device, enclave, gateway, host, issuer, ledger, mirrors, relay, renewal
 from tests.world.hostile.run import RUNS, Run, question_left
 
 __all__ = [
     "RUNS",
     "Run",
+    "beside",
     "device",
     "enclave",
     "gateway",

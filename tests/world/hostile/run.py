@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from unittest import mock
 
 from privproc import ledger, ratls, session, tokens
+from privproc.attestation.forwarded import read_back_ends
 from privproc.attestation.snp import appraisal
 from privproc.chunks import _Sequence
 from privproc.errors import PeerError
@@ -23,7 +24,7 @@ from tests.world.world import ROLE, World
 FORWARD_SIZE = 2144
 QUESTION = b"What did we agree on about the harbour trip? Nobody else should know."
 
-Play = Callable[[World], None]
+Play = Callable[[Any], None]
 Removal = Callable[[], AbstractContextManager[object]]
 
 
@@ -32,7 +33,8 @@ class Run:
     """``expect`` is the exception, ``None`` where the run must succeed all the same. ``without`` takes the check away,
     and is ``None`` where keys alone refuse, or several layers one after the other.
 
-    ``after_question``: the misbehaviour comes after a question was sent, sealed, to an appraised enclave.
+    ``after_question``: the misbehaviour comes after a question was sent, sealed, to an appraised enclave. ``world`` is
+    made with the time alone.
     """
 
     party: str
@@ -41,6 +43,7 @@ class Run:
     play: Play
     without: Removal | None
     after_question: bool
+    world: type[World]
 
     def ending(self, world: World) -> str:
         """How the run ended: the exception's name, or "success"."""
@@ -66,14 +69,14 @@ class Adder(Protocol):
     ) -> Callable[[Play], Play]: ...
 
 
-def catalogue(party: str) -> Adder:
+def catalogue(party: str, world: type[World] = World) -> Adder:
     """What adds a party's runs to :data:`RUNS`."""
 
     def run(
         name: str, expect: type[PeerError] | None, without: Removal | None, *, after_question: bool = False
     ) -> Callable[[Play], Play]:
         def add(play: Play) -> Play:
-            RUNS.append(Run(party, name, expect, play, without, after_question))
+            RUNS.append(Run(party, name, expect, play, without, after_question, world))
             return play
 
         return add
@@ -137,8 +140,9 @@ def spends_again() -> AbstractContextManager[object]:
 
 
 def any_binding() -> AbstractContextManager[object]:
-    """Compared where the evidence is read, and once more where the channel is released."""
+    """Compared where the evidence is read, before what is beside it, and once more where the channel is released."""
     return only(
+        removed(read_back_ends, "front.expect(binding.report_data(devices), at=at)"),
         removed(appraisal._binding, "not hmac.compare_digest(case.report.report_data, case.binding)", "False"),
         removed(ratls.Established.release, "not hmac.compare_digest(evidence.binding, report_data)", "False"),
     )
