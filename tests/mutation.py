@@ -71,7 +71,7 @@ do_not_mutate_patterns = ['^\\s*raise (\\w+Error|\\w+\\.fail)\\(']
 track_dependencies = false
 use_git_change_detection = false
 """
-KILLED = {1, 3, -24, 24, 36, 37, 152, 255}  # failed, crashed, or out of time
+KILLED = {1, 3, -6, -11, -24, 24, 36, 37, 152, 255}  # failed, crashed (a C library was given None), or out of time
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ def test_round_trip(attributes: acs.AttributeList) -> None:
     assert credential_for(attributes).token != credential.token
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=20), max_size=4))
 def test_the_original_agrees(values: list[bytes]) -> None:
     theirs, attributes = Original(), acs.AmbiguousAttributes(tuple(values))

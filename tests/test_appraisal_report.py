@@ -223,6 +223,7 @@ def all_paths(tree: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found + [path for key, value in items for path in all_paths(value, (*place, key))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sev-snp-listed", "tdx-session", "sgx-session", "nitro-pinned", "sev-snp-revoked"])
 def test_every_member_counts(name: str) -> None:
     report = REPORTS[name]

@@ -111,6 +111,7 @@ def test_bits_that_arent_the_number() -> None:
         verify(swapped, 4)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 743), st.integers(1, 255))
 def test_every_byte_counts(place: int, change: int) -> None:
     with pytest.raises(PeerError):
@@ -120,6 +121,7 @@ def test_every_byte_counts(place: int, change: int) -> None:
 SHOWN = CREDENTIAL.presentations(CONTEXT, limit=5, used=3).present()
 
 
+@pytest.mark.slow
 @given(st.integers(0, arc.REQUEST_SIZE - 1), st.integers(1, 255))
 def test_every_byte_of_a_request_counts(place: int, change: int) -> None:
     wire, _ = arc.request(KEY.public_key, REQUEST)
@@ -127,6 +129,7 @@ def test_every_byte_of_a_request_counts(place: int, change: int) -> None:
         KEY.respond(wire[:place] + bytes((wire[place] ^ change,)) + wire[place + 1 :])
 
 
+@pytest.mark.slow
 @given(st.integers(0, arc.RESPONSE_SIZE - 1), st.integers(1, 255))
 def test_every_byte_of_a_response_counts(place: int, change: int) -> None:
     wire, pending = arc.request(KEY.public_key, REQUEST)

@@ -166,6 +166,7 @@ def test_floors_call_third_party_code_only(path):
     assert roots <= {"Crypto", "cryptography", "gmpy2", "OpenSSL", *sys.stdlib_module_names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_run_and_hold_no_more_than_some_pieces(name):
     stream = STREAMS[name]

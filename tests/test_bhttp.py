@@ -598,6 +598,7 @@ class TestLimits:
 
 
 class TestCost:
+    @pytest.mark.slow
     @pytest.mark.parametrize("chunk", [None, 16384, 1])
     def test_memory_stays_flat_while_content_streams(self, chunk):
         total, piece = (1 << 25, bytes(65536)) if chunk != 1 else (1 << 18, b"\1x" * 32768)

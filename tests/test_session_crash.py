@@ -196,6 +196,7 @@ def steps(folder: Path) -> list[str]:
         return [boundary for boundary, _ in life.world.wire.crossings[before:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("party", ["device", "relay", "gateway", "enclave"])
 def test_any_party_is_killed_at_any_step(tmp_path: Path, party: str) -> None:
     """The relay at those that it has a part in: what it has passed on goes its way without it."""

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privproc import base64url, http, httpauth, trust
+from privproc import base64url, http, httpauth, trust, voprf
 from privproc.blindrsa import PrivateKey
 from privproc.errors import (
     DecodeError,
@@ -173,6 +173,30 @@ def test_grease_types_are_a_sequence_with_gaps():
 def test_token_sizes_are_checked(fields):
     with pytest.raises(UsageError):
         Token(BLIND_RSA, *fields)
+
+
+def test_errors_name_what_was_read():
+    for make, what in (
+        (lambda: Token.decode(b"\0\2"), "Token"),
+        (lambda: Token.from_authorization(b'PrivateToken token="AAI"'), "token"),
+    ):
+        with pytest.raises(DecodeError) as raised:
+            make()
+        assert raised.value.what == what
+    for make, what in (
+        (lambda: Token.decode(b"\x12\x34"), "Token"),
+        (lambda: Token(0x1234, bytes(32), bytes(32), bytes(32), b""), "Token"),
+        (lambda: TokenKey(0x1234, b""), "token key"),
+    ):
+        with pytest.raises(UnsupportedError, match=rf"^{what}: token type 0x1234$"):
+            make()
+
+
+def test_a_key_of_voprf_is_its_element():
+    suite = voprf.P384_SHA384
+    key = voprf.PrivateKey.derive(suite, voprf.Mode.VOPRF, Secret(bytes(32)), b"").public_key
+    made = TokenKey.of(key)
+    assert (made.token_type, made.encoded, made.public_key) == (1, key.encoded, key)
 
 
 def test_other_fields_are_checked():
