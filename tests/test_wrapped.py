@@ -40,6 +40,7 @@ from privproc.session.wrapped import Node, Nodes, Passport, Roster, Statement
 from privproc.session.wrapped.device import _head
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from privproc.session.wrapped.profile import LONGEST, MARGIN
+from privproc.tagged import lp
 from tests.reach import reaches
 from tests.world.fleet import HOUR, Fleet
 from tests.world.mirrors import NAMES as MIRRORS
@@ -398,6 +399,7 @@ WRAP = keys.Wrap(bytes(32), bytes(64))
         (DecodeError, lambda message, nodes, head: with_head(message, head[:-1] + b"\1")),
     ],
 )
+# req: privproc1/14.4 one-body
 # req: privproc1/14.5 gateway-checks
 def test_what_the_gateway_refuses(fleet: Fleet, error: Any, content: Any) -> None:
     exchange, read = opened(fleet, content)
@@ -655,7 +657,13 @@ def test_a_head_that_does_not_fit() -> None:
     with pytest.raises(UsageError):
         head.encode()
     longest = replace(head, role="r" * 128, log="l" * 128, namespace="n" * 128)
-    assert Head.decode(longest.encode()) == longest
+    encoded = longest.encode()
+    assert Head.decode(encoded) == longest
+    fields, zeros = encoded[:928], bytes(92)
+    assert encoded == fields + lp(zeros)
+    for padding in (zeros[:-1], zeros + b"\0", zeros[:-1] + b"\1"):
+        with pytest.raises(DecodeError):
+            Head.decode(fields + lp(padding))
 
 
 # req: privproc1/14.2 roster-form
