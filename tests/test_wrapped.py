@@ -78,6 +78,7 @@ def deliveries(world: World) -> list[Delivery]:
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.kem.name)
 @pytest.mark.parametrize("place", [0, 1, 2])
+# req: privproc1/14.6 who-answers
 def test_any_of_the_nodes_can_answer(suite: Suite, place: int) -> None:
     world = World(AT, suite=suite)
     fleet = Fleet(world)
@@ -431,8 +432,11 @@ def test_a_request_goes_to_one_of_its_nodes_with_its_own_token(fleet: Fleet, wor
     other = replace(message.spend_key, nonce=bytes(32))
     with pytest.raises(UsageError, match="another token"):
         message.forward(store.reserve(other, at=AT, lease=30), node=message.nodes[0])
-    delivery, forwarded = message.forward(reservation, node=message.nodes[2])
-    assert Delivery.decode(delivery).index == 2
+    wraps = message._look()[3].wraps
+    encoded, forwarded = message.forward(reservation, node=message.nodes[2])
+    delivery = Delivery.decode(encoded)
+    assert (delivery.index, delivery.wrap) == (2, wraps[2])
+    assert wraps[2] != wraps[0]
     with pytest.raises(SpentError):
         message.forward(reservation, node=message.nodes[2])
     with pytest.raises(LimitError):
