@@ -504,6 +504,7 @@ def test_flights_are_whole(change):
         introduced.receive(records)
 
 
+# req: privproc1/15.1 whole-flights
 def test_the_end_of_the_session_instead():
     client = hand_client()
     awaiting, _ = against_server(client)

@@ -78,6 +78,7 @@ def test_the_token_has_the_grace_too_and_no_more() -> None:
 
 
 # req: privproc1/4.5 token-of-the-epoch
+# req: privproc1/7.3 grace
 def test_an_epoch_is_of_its_directory(world: World) -> None:
     directory = world.learn()
     key = world.gateway_key

@@ -357,6 +357,7 @@ def test_an_answer_of_nothing_is_opened_and_refused(world: World) -> None:
         answer.receive_end(at=AT)
 
 
+# req: privproc1/5.2 answers-of-few-sizes
 def test_an_answer_gets_one_try(world: World) -> None:
     """A false head, a false size, and bytes after the end leave nothing to try again with."""
     response, answer = asked(world)

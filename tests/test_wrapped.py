@@ -40,6 +40,7 @@ from privproc.session.wrapped import Node, Nodes, Passport, Roster, Statement
 from privproc.session.wrapped.device import _head
 from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from privproc.session.wrapped.profile import LONGEST, MARGIN
+from privproc.tagged import lp
 from tests.reach import reaches
 from tests.world.fleet import HOUR, Fleet
 from tests.world.mirrors import NAMES as MIRRORS
@@ -77,6 +78,7 @@ def deliveries(world: World) -> list[Delivery]:
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.kem.name)
 @pytest.mark.parametrize("place", [0, 1, 2])
+# req: privproc1/14.6 who-answers
 def test_any_of_the_nodes_can_answer(suite: Suite, place: int) -> None:
     world = World(AT, suite=suite)
     fleet = Fleet(world)
@@ -398,6 +400,7 @@ WRAP = keys.Wrap(bytes(32), bytes(64))
         (DecodeError, lambda message, nodes, head: with_head(message, head[:-1] + b"\1")),
     ],
 )
+# req: privproc1/14.4 one-body
 # req: privproc1/14.5 gateway-checks
 def test_what_the_gateway_refuses(fleet: Fleet, error: Any, content: Any) -> None:
     exchange, read = opened(fleet, content)
@@ -429,8 +432,11 @@ def test_a_request_goes_to_one_of_its_nodes_with_its_own_token(fleet: Fleet, wor
     other = replace(message.spend_key, nonce=bytes(32))
     with pytest.raises(UsageError, match="another token"):
         message.forward(store.reserve(other, at=AT, lease=30), node=message.nodes[0])
-    delivery, forwarded = message.forward(reservation, node=message.nodes[2])
-    assert Delivery.decode(delivery).index == 2
+    wraps = message._look()[3].wraps
+    encoded, forwarded = message.forward(reservation, node=message.nodes[2])
+    delivery = Delivery.decode(encoded)
+    assert (delivery.index, delivery.wrap) == (2, wraps[2])
+    assert wraps[2] != wraps[0]
     with pytest.raises(SpentError):
         message.forward(reservation, node=message.nodes[2])
     with pytest.raises(LimitError):
@@ -656,7 +662,13 @@ def test_a_head_that_does_not_fit() -> None:
     with pytest.raises(UsageError):
         head.encode()
     longest = replace(head, role="r" * 128, log="l" * 128, namespace="n" * 128)
-    assert Head.decode(longest.encode()) == longest
+    encoded = longest.encode()
+    assert Head.decode(encoded) == longest
+    fields, zeros = encoded[:928], bytes(92)
+    assert encoded == fields + lp(zeros)
+    for padding in (zeros[:-1], zeros + b"\0", zeros[:-1] + b"\1"):
+        with pytest.raises(DecodeError):
+            Head.decode(fields + lp(padding))
 
 
 # req: privproc1/14.2 roster-form

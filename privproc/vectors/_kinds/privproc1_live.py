@@ -69,6 +69,7 @@ def framed(wire: bytes, kind: int, body: bytes) -> None:
     assert frames.FrameReader().receive_data(wire) == (kind, body)
 
 
+# req: privproc1/6.3 bound-to-what-was
 def again(case: Case, part, state: State) -> None:
     nonce, th1, sequence = case.hex("nonce"), case.hex("th1"), state.sequence + 1
     body = nonce + bytes(4 + straight.enc_size(state.ids[0]) + 4 + 4096 + 16 - len(nonce))
