@@ -27,8 +27,8 @@ SURVIVORS = ROOT / "tests" / "mutation-survivors.toml"
 OHTTP_CHUNKED = ["ohttp-chunked", "ohttp-chunked-request", "ohttp-chunked-response"]
 HPKE = ["hpke-context", "hpke-key", "hpke-receive", "hpke-sequence"]
 MODULES = {  # the module's own test files, and the kinds of vector files that are about it
-    "ohttp.client": (["ohttp"], ["ohttp", "ohttp-response"]),
-    "ohttp.gateway": (["ohttp"], ["ohttp", "ohttp-request"]),
+    "ohttp.client": (["ohttp", "ohttp_chunked"], ["ohttp", "ohttp-response", *OHTTP_CHUNKED]),
+    "ohttp.gateway": (["ohttp", "ohttp_chunked"], ["ohttp", "ohttp-request", *OHTTP_CHUNKED]),
     "ohttp.chunked": (["ohttp_chunked"], OHTTP_CHUNKED),
     "ohttp._framing": (["ohttp_chunked"], OHTTP_CHUNKED),
     "hpke.context": (["hpke"], HPKE),

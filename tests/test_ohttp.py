@@ -254,6 +254,7 @@ class TestSteps:
             refuses_copies(step)
             shown.append(repr(step))
         assert shown == ["<Outgoing ready>", "<PendingResponse ready>", "<Responder ready>"]
+        assert repr(pending._state) == "[<_Pending>]"
         shown.append(repr(responder.replay_key()))
         shown.append(str(responder.export(b"x", 32)))
         for secret in (exporter, enc, b"question", private(Kem.X25519_SHA256).encode().expose()):
@@ -440,7 +441,7 @@ class TestClientRefuses:
 
     def test_bound(self):
         _, pending, _ = exchange()
-        with pytest.raises(LimitError):
+        with pytest.raises(LimitError, match=r"^encapsulated response: "):
             pending.finish(bytes(16 + 16 + MAX_MESSAGE + 1))
 
     @given(st.binary(max_size=80))

@@ -6,6 +6,7 @@ import copy
 import math
 import os
 import pickle
+from dataclasses import replace
 
 import Crypto
 import pytest
@@ -288,6 +289,11 @@ def test_proof_nonces_are_fresh(suite):
         [suite.group.decode(blinded[0], "element")],
     )
     assert dleq.prove(statement, scalar_of(suite, 1)) != dleq.prove(statement, scalar_of(suite, 1))
+    with pytest.raises(DecodeError) as raised:
+        dleq.verify(statement, b"")
+    assert raised.value.what == "proof"
+    with pytest.raises(ValueError, match="shorter"):  # a list's rest would go unproven
+        dleq.verify(replace(statement, products=()), dleq.prove(statement, scalar_of(suite, 1)))
 
 
 # --- keys
