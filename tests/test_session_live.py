@@ -536,8 +536,16 @@ def test_states_show_their_names_alone(chat: Chat) -> None:
     ready = chat.session._look()
     (waiting,) = chat.world.machine.sessions.values()
     state = waiting._look().session
-    shown = [repr(thing) for thing in (ready, ready.attested, ready.link, state, state.term)]
-    assert shown == ["<_Ready>", "<Attested>", "<Link>", "<_Session>", "<_Term>"]
+    states = [ready, ready.attested, ready.link, state, state.term]
+    attest = session.Again.attest
+
+    def watched(step: session.Again, *args: Any, **named: Any) -> Any:
+        states.append(step._look())
+        return attest(step, *args, **named)
+
+    with mock.patch.object(session.Again, "attest", watched):
+        chat.renew()
+    assert [repr(it) for it in states] == ["<_Ready>", "<Attested>", "<Link>", "<_Session>", "<_Term>", "<_Again>"]
     assert repr(frames.Frame(Kind.LAST, b"body")) == "<Frame>"
     live, _ = next(iter(chat.world.server.live.values()))
     assert Live.decode(live.encode()) == live
