@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import privproc
+
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(privproc.__file__).resolve().parent  # an installed wheel's, where the tree has none
 TABLE = ROOT / "docs" / "requirements.md"
 SPECIFICATIONS = {
     "rfc9458": "RFC 9458 Oblivious HTTP",
@@ -80,9 +83,9 @@ def citations(sources: Iterable[tuple[Path, str]]) -> Found:
 
 def tree() -> Iterable[tuple[Path, str]]:
     """The sources of package and tests, but for these two modules, which speak of citations."""
-    for folder in ("privproc", "tests"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            name = path.relative_to(ROOT)
+    for folder in (PACKAGE, ROOT / "tests"):
+        for path in sorted(folder.rglob("*.py")):
+            name = path.relative_to(folder.parent)
             if name.name not in {"requirements.py", "test_requirements.py"}:
                 yield name, path.read_text()
 
