@@ -32,7 +32,7 @@ BOUNDS = {
     "appraisal of two GPUs": 1.3,
     "entry of Rekor": 1.3,
     "receipt of CCF": 1.3,
-    "private request, all parties": 1.4,
+    "private request, all parties": 1.35,
     "live session's request, all parties": 1.35,
     "blind RSA-2048: sign, pycryptodome": 1 / 0.85,
     "blind RSA-2048: sign, gmpy2": 1 / 0.85,

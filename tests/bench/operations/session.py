@@ -38,7 +38,7 @@ def streams() -> Iterator[Stream]:
 def private_request() -> Operation:
     p = parties()
     floor = floors.request(WITNESSES, PATH, floors.Sizes())
-    return Operation("private request, all parties", lambda _: p.request(), floor, 1.4, pause=p.pause)
+    return Operation("private request, all parties", lambda _: p.request(), floor, 1.35, pause=p.pause)
 
 
 def live_request() -> Operation:
