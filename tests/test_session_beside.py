@@ -24,9 +24,9 @@ from privproc.errors import (
     UntrustedError,
     UsageError,
 )
-from privproc.session import Contents, EnclaveOpening, Record, Service, Session, beside, record, wrapped
+from privproc.session import Contents, EnclaveOpening, Service, Session, beside, record, wrapped
 from privproc.session.messages import Forward, Offer, Open
-from privproc.session.record import replay
+from privproc.session.record import Record, replay
 from privproc.vectors._straight import lp, sha256, sha384, t, u
 from tests.world.behind import MODEL, Behind
 from tests.world.device import Chat, Piped
@@ -91,10 +91,10 @@ def test_open_says_that_evidence_beside_is_demanded() -> None:
 def test_by_hand() -> None:
     """docs/protocol.md §2.5 once more: nonces of devices, their order, and what the hardware signed."""
     offer = offers(WORLD)[0]
-    assert CHAT.session.record().devices == offer.devices
+    assert Record.of(CHAT.session).devices == offer.devices
     (kind, gpu), (last, model) = offer.devices
     assert (kind, last) == (1, BACK_END)
-    found = CHAT.session.record()
+    found = Record.of(CHAT.session)
     th1 = t(b"open", *found.parts)
     leaf = sha256(found.leaf)
     pre = t(b"pre", b"s2c", ROLE.encode(), u(4, 0), th1, found.exporter, leaf, b"", found.announcement)
@@ -421,7 +421,7 @@ def test_a_policy_for_devices_is_never_empty() -> None:
 
 # Records.
 
-RECORD = CHAT.session.record()
+RECORD = Record.of(CHAT.session)
 
 
 def trusted(world: Behind = WORLD) -> TrustAnchors:
@@ -441,10 +441,10 @@ def test_a_renewal_has_a_record_of_it() -> None:
     live: Session = CHAT.session
     chat = Chat(WORLD)
     chat.renew()
-    again = chat.session.record()
+    again = Record.of(chat.session)
     assert replay(Record.decode(again.encode()), anchors=trusted())
-    assert again.devices[1] == live.record().devices[1]
-    assert again.devices[0] != live.record().devices[0]
+    assert again.devices[1] == Record.of(live).devices[1]
+    assert again.devices[0] != Record.of(live).devices[0]
 
 
 ((REPORT, POLICY),) = RECORD.back_ends
@@ -501,7 +501,7 @@ def test_a_record_of_a_back_end_past_its_age(world: Behind) -> None:
     ):
         live = Chat(world).session
     with pytest.raises(ExpiredError, match="back end"):
-        replay(live.record(), anchors=trusted(world))
+        replay(Record.of(live), anchors=trusted(world))
 
 
 def test_a_device_among_the_back_ends_of_a_record(world: Behind) -> None:
@@ -515,7 +515,7 @@ def test_a_device_among_the_back_ends_of_a_record(world: Behind) -> None:
         mock.patch.object(beside, "demand_back_ends"),
     ):
         live = Chat(world).session
-    found = live.record()
+    found = Record.of(live)
     assert [kind for kind, _ in found.devices] == [BACK_END, 7]
     with pytest.raises(UntrustedError, match="for each back end"):
         replay(found, anchors=trusted(world))

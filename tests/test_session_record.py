@@ -15,9 +15,9 @@ from privproc.attestation import NO_REVOCATIONS, nitro, tdx
 from privproc.attestation.report import Refused, TrustAnchors
 from privproc.errors import DecodeError, LimitError, PeerError, PrivprocError, UnsupportedError, UntrustedError
 from privproc.responsekey import AnswerData
-from privproc.session import Record, record
+from privproc.session import record
 from privproc.session.messages import Open
-from privproc.session.record import MAX_RECORD, replay
+from privproc.session.record import MAX_RECORD, Record, replay
 from tests.codec import check_contract
 from tests.world.relay import ROUTE
 from tests.world.removed import removed
@@ -42,7 +42,7 @@ def attested(world: World = WORLD) -> session.Session:
     return opening.finish(world.send(request), at=AT)
 
 
-RECORD = attested().record()
+RECORD = Record.of(attested())
 
 
 def renewed(world: World) -> session.Session:
@@ -61,7 +61,7 @@ def test_an_auditor_reaches_the_verdict():
 
 def test_new_evidence_has_a_record_of_its_own():
     world = World(AT)
-    again = renewed(world).record()
+    again = Record.of(renewed(world))
     assert again.sequence == 1
     assert Record.decode(again.encode()) == again
     assert replay(again, anchors=trusted(world)).report_data != RECORD.report.case.binding.report_data
@@ -69,7 +69,7 @@ def test_new_evidence_has_a_record_of_its_own():
 
 def test_a_record_is_taken_without_leaving_the_session():
     live = attested()
-    live.record()
+    Record.of(live)
     request, answer = live.ask(QUESTION, at=AT)
     events = answer.receive(WORLD.send(request), at=AT)
     assert b"harbour" in b"".join(event.data for event in events if isinstance(event, AnswerData))
@@ -81,7 +81,7 @@ def test_nothing_secret_is_in_a_record():
     live = attested(world)
     request, answer = live.ask(QUESTION, at=AT)
     answer.receive(world.send(request), at=AT)
-    text = attested(world).record().encode()
+    text = Record.of(attested(world)).encode()
     found = b"".join(base64.b64decode(value) for value in strings(json.loads(text)) if len(value) % 4 == 0)
     up = [data for name, data in world.wire.crossings if name == "device → relay"]
     assert all(data[7 : 7 + 1120] not in found for data in up), "an enc"

@@ -51,7 +51,6 @@ from privproc.session.gateway import (
 from privproc.session.link import Relay
 from privproc.session.pipe import Pipe, PipeEvent, PipeReady, PipeSession, open_pipe
 from privproc.session.profile import SUITES
-from privproc.session.record import Record
 from privproc.session.streams import (
     Download,
     ForwardedPipe,
@@ -99,7 +98,6 @@ __all__ = [
     "PipeRequest",
     "PipeSession",
     "Published",
-    "Record",
     "RecordsReceived",
     "Relay",
     "Renewing",

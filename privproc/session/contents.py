@@ -9,7 +9,6 @@ from typing import Self
 
 from privproc import cose, ratls
 from privproc.attestation import nvidia, snp
-from privproc.attestation.policyfile import AnyPolicy
 from privproc.errors import DecodeError, PolicyError, UnsupportedError, UntrustedError
 from privproc.keyconfig import KeyConfigs
 from privproc.ledger import Checkpoint
@@ -54,12 +53,14 @@ class Service:
     @property
     def age(self) -> int:
         """Seconds for which whoever has appraised such an enclave, and its devices, may use what was found."""
-        return back_end_age(self.policy, self.devices)
+        return back_end_age(self.policy.max_age, self.devices)
 
 
-def back_end_age(policy: AnyPolicy, devices: nvidia.Policy | None) -> int:
-    """The lesser ``max_age`` (seconds) of the two: how long ago a front end may have accepted a back end."""
-    return policy.max_age if devices is None else min(policy.max_age, devices.max_age)
+def back_end_age(age: int, devices: nvidia.Policy | None) -> int:
+    """The lesser of ``age``, the ``max_age`` of the policy for the back end's own evidence, and that of the policy for
+    its devices (seconds): how long ago a front end may have accepted it.
+    """
+    return age if devices is None else min(age, devices.max_age)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ from privproc.session.directory import Anchors, Directory
 from privproc.session.link import Link, Reader, Relay, check_head, content_of, encapsulated
 from privproc.session.messages import Open, Opened
 from privproc.session.profile import FORMATS, IDLE, LEASE, OPEN_PATH, PROOF_FIELD, SUITES
-from privproc.session.record import Record
 from privproc.tokens import BoundToken, ProofKey, Token
 from privproc.trust import Trusted, check_window
 from privproc.wire import Writer
@@ -225,10 +224,6 @@ class Session(Step[_Ready]):
         demands = attested.demands
         request, reader, link = send(link, demands.contents.gateway, demands.selection, records, at=at)
         return request, AnswerChannel(_Ready(attested, link), reader, answer)
-
-    def record(self) -> Record:
-        """What an auditor needs to judge the last appraisal again, with nothing of the user's in it."""
-        return Record.of(self._look().attested)
 
     def renew(self, directory: Directory, *, at: int) -> tuple[Request, Renewing]:
         """A request for new evidence, in the same TLS session, and what takes the answer. ``directory``: the one that

@@ -35,7 +35,6 @@ from privproc.session.directory import Anchors, Directory
 from privproc.session.link import Relay, check_head, decoded, refused
 from privproc.session.messages import Opened
 from privproc.session.profile import IDLE, LEASE, OHTTP_CHUNKED_RESPONSE, STREAM_LIMITS
-from privproc.session.record import Record
 from privproc.tokens import BoundToken
 from privproc.trust import check_window
 from privproc.wire import bare
@@ -375,10 +374,6 @@ class PipeSession(Step[_Ready]):
         attested, pipe = self._take()
         check_window("session", 0, self.until, at=at)
         pipe._ask(attested, question, last=last)
-
-    def record(self) -> Record:
-        """As :meth:`Session.record <privproc.session.device.Session.record>`."""
-        return Record.of(self._look().attested)
 
     def renew(self, directory: Directory, *, at: int) -> None:
         """Ask for new evidence. Raises as :meth:`Session.renew <privproc.session.device.Session.renew>`."""

@@ -2,7 +2,7 @@
 
 ::
 
-    record = session.record()                     # at the device, if it wants one: nothing is kept otherwise
+    record = Record.of(session)                   # at the device, if it wants one: nothing is kept otherwise
     archive(record.encode())                      # JSON
     replay(Record.decode(data), anchors=...)      # years later: the verdict, or a PeerError
 
@@ -33,10 +33,12 @@ from privproc.attestation.table import Table, Tree
 from privproc.errors import DecodeError, LimitError, UnsupportedError, UntrustedError
 from privproc.secret import Secret
 from privproc.session import transcript
-from privproc.session.attested import Attested, Demands
+from privproc.session.attested import Demands
 from privproc.session.beside import Shown, of_machine
 from privproc.session.contents import Service, back_end_age
+from privproc.session.device import Session
 from privproc.session.messages import Open, Renewed
+from privproc.session.pipe import PipeSession
 from privproc.trust import check_window
 
 __all__ = ["MAX_RECORD", "Record", "replay"]
@@ -73,8 +75,9 @@ class Record:
     back_ends: tuple[tuple[Report, nvidia.Policy | None], ...] = ()
 
     @classmethod
-    def of(cls, attested: Attested) -> Self:
-        """What ``attested`` was judged by, with the appraisal done once more."""
+    def of(cls, session: Session | PipeSession) -> Self:
+        """The last attestation of ``session``, appraised once more. Raises :class:`SpentError` for one that was left."""
+        attested = session._look().attested
         demands, basis, binding = attested.demands, attested.basis, attested.binding()
         service, shown = demands.service, basis.shown
 
@@ -243,7 +246,7 @@ def _replay_back_ends(record: Record, shown: Shown, anchors: TrustAnchors) -> No
             case, back_end.binding(record.leaf)
         ):
             raise UntrustedError("record: the appraisal is not of this back end")
-        age = back_end_age(case.policy, policy)
+        age = back_end_age(case.policy.max_age, policy)
         check_window("back end's session", back_end.since - AHEAD, back_end.since + age, at=at)
         _accepted(report, anchors)
         _replay_machine(back_end.attestation.devices, back_end.binder(record.leaf), policy, anchors, at)
