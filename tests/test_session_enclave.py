@@ -114,7 +114,7 @@ def test_report_data_commits_to_this_session() -> None:
     hello, flight = opening._state[0], opening._state[0].flight
     established = device.tls.finish(flight)
     th1 = session.transcript.opened(b"p" * 48, b"o" * 48, device.open.encode())
-    assert established.bind(role=ROLE, th1=th1, announcement=hello.term.announcement) == opening.report_data
+    assert established.bind(role=ROLE, th1=th1, announcement=hello.proof.binding.announcement) == opening.report_data
     assert len(opening.report_data) == 64
     assert enclave().open(device.forward.encode(), at=AT).report_data != opening.report_data
 

@@ -94,9 +94,8 @@ def test_as_many_as_are_announced() -> None:
 # req: privproc1/2.4 requests-are-counted
 def test_a_device_counts_for_itself(chat: Chat) -> None:
     """An enclave that goes on past its own announcement gets no further request."""
-    announcement = replace(chat.session._look().attested.announcement, max_requests=1)
     ready = chat.session._state[0]
-    chat.session._state[0] = ready._replace(attested=ready.attested._replace(announcement=announcement))
+    chat.session._state[0] = ready._replace(attested=ready.attested._replace(max_requests=1))
     assert chat.ask(b"Question") == b"Question"
     assert chat.session is None
 
@@ -368,13 +367,14 @@ def test_new_evidence_of_another_session(chat: Chat) -> None:
         answered(chat, lambda _: shown[0])
 
 
-@pytest.mark.parametrize("missing", ["th1", "sequence", "exporter", "leaf", "announcement"])
+@pytest.mark.parametrize("missing", ["th1", "sequence", "exporter", "leaf"])
 # req: privproc1/6.3 bound-to-what-was
 def test_what_the_new_evidence_commits_to(chat: Chat, missing: str) -> None:
     """The binder has every part: an enclave whose part differs is refused."""
     original = session.enclave.Binding
-    other = {"th1": bytes(48), "sequence": 5, "exporter": responsekey.request.Secret(bytes(32)), "leaf": b"leaf",
-             "announcement": b"other"}[missing]  # fmt: skip
+    other = {"th1": bytes(48), "sequence": 5, "exporter": responsekey.request.Secret(bytes(32)), "leaf": b"leaf"}[
+        missing
+    ]
 
     def changed(**fields: Any) -> Any:
         return original(**(fields | {missing: other}))

@@ -65,15 +65,16 @@ class Basis(NamedTuple):
 
 
 class Attested(NamedTuple):
-    """An attested session between two messages. ``until``: when the announcement ends (Unix seconds). ``key`` is that
-    of request ``number``, ``previous`` the ``th3`` of the one before.
+    """An attested session between two messages. ``suite``, ``max_requests`` and ``until``, its end (Unix seconds), are
+    the announcement's. ``key`` is that of request ``number``, ``previous`` the ``th3`` of the one before.
     """
 
     demands: Demands
     channel: ratls.Channel
     leaf: bytes
     format: int
-    announcement: Announcement
+    suite: hpke.Suite
+    max_requests: int
     evidence: snp.VerifiedEvidence
     beside: Beside
     sequence: int
@@ -118,7 +119,7 @@ class Attested(NamedTuple):
         """
         exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, self.number), EXPORTER_LENGTH)
         context = Context(self.th2, self.number, self.previous, exporter)
-        sealed, answer = responsekey.seal_request(context, self.announcement.suite, self.key, question)
+        sealed, answer = responsekey.seal_request(context, self.suite, self.key, question)
         # req: privproc1/6 last-says-so
         self.channel.send(frames.frame(Kind.LAST if last else Kind.REQUEST, sealed))
         return self.channel.data_to_send(), answer
@@ -126,7 +127,7 @@ class Attested(NamedTuple):
     def following(self, th3: bytes, key: hpke.PublicKey | None) -> Attested | None:
         """The session after an answer that named ``key``; ``None`` if there is none, or no request is left."""
         # req: privproc1/2.4 requests-are-counted
-        if key is None or self.number + 1 >= self.announcement.max_requests:
+        if key is None or self.number + 1 >= self.max_requests:
             return None
         return self._replace(key=key, number=self.number + 1, previous=th3)
 
@@ -142,7 +143,7 @@ class Attested(NamedTuple):
         # req: privproc1/6.3 judged-by-the-present
         demands = Demands.of(directory, self.demands.service.role, self.demands.anchors, at=at)
         nonce = os.urandom(32)
-        self.channel.send(frames.again(nonce, self.announcement.suite))
+        self.channel.send(frames.again(nonce, self.suite))
         renewal = Renewal(self, demands, nonce, at)
         return self.channel.data_to_send(), renewal
 
@@ -166,7 +167,7 @@ class Renewal:
     def _appraise(self, renewed: Renewed, at: int) -> Attested:
         old, sequence = self._old, self._old.sequence + 1
         announcement = Announcement.decode(renewed.announcement)
-        if announcement.suite != old.announcement.suite or renewed.format != old.format:
+        if announcement.suite != old.suite or renewed.format != old.format:
             # req: privproc1/6.3 suite-and-format-stay
             raise PolicyError("the enclave's suite or evidence format is not the session's")
         th1 = transcript.again(old.th2, self._nonce)
@@ -185,7 +186,7 @@ class Renewal:
         evidence.expect(report_data, at=at)
         return old._replace(
             demands=self.demands,
-            announcement=announcement,
+            max_requests=announcement.max_requests,
             evidence=evidence,
             beside=_beside(self.demands, evidence, binding, renewed, at),
             sequence=sequence,
@@ -231,7 +232,8 @@ def attest(
         channel=established.release(evidence, at=at),
         leaf=leaf,
         format=offer.format,
-        announcement=announcement,
+        suite=announcement.suite,
+        max_requests=announcement.max_requests,
         evidence=evidence,
         beside=beside,
         sequence=0,

@@ -216,7 +216,7 @@ class Session(Step[_Ready]):
     def _ask(self, send: _Send, question: bytes, at: int, *, last: bool) -> tuple[Request, AnswerChannel]:
         look = self._look().attested
         # req: privproc1/4.1 question-fits-first
-        responsekey.fits(look.announcement.suite, len(question))
+        responsekey.fits(look.suite, len(question))
         look.check(at=at)
         attested, link = self._take()
         check_window("session", 0, self.until, at=at)

@@ -78,39 +78,39 @@ class Enclave:
         if suite is None:
             raise UnsupportedError("no HPKE suite in common")
         flight, attesting = ratls.accept(self.identity, message.client_hello, self.group)
-        term = _Term.begin(self, suite, 0, at)
+        term, one_time, announcement = _Term.begin(self, suite, 0, at)
         th1 = transcript.opened(received.package, received.outer, received.open)
-        binding = attesting.binding(role=self.role, th1=th1, announcement=term.announcement)
+        binding = attesting.binding(role=self.role, th1=th1, announcement=announcement)
         proof = Proof(binding, message.device_required)
         # req: privproc1/4.6 waits-a-minute
-        return EnclaveOpening(_Opened(flight, attesting, term, proof), at + min(WAIT, self.lifetime))
+        return EnclaveOpening(_Opened(flight, attesting, term, one_time, proof), at + min(WAIT, self.lifetime))
 
 
 class _Term(NamedTuple):
-    """One announcement and what it is good for: ``sequence`` counts them, ``until`` is its end (Unix seconds)."""
+    """What an announcement is good for: ``sequence`` counts them, ``until`` is its end (Unix seconds)."""
 
     enclave: Enclave
     suite: Suite
     sequence: int
-    one_time: OneTimeKey
-    announcement: bytes
     until: int
 
     def __repr__(self) -> str:
         return "<_Term>"
 
     @classmethod
-    def begin(cls, enclave: Enclave, suite: Suite, sequence: int, at: int) -> _Term:
+    def begin(cls, enclave: Enclave, suite: Suite, sequence: int, at: int) -> tuple[_Term, OneTimeKey, bytes]:
+        """With the one-time key and the announcement of it."""
         one_time = OneTimeKey.generate(suite)
         announcement = one_time.announce(max_requests=enclave.requests, lifetime=enclave.lifetime).encode()
         # req: privproc1/2.4 lifetime-is-kept
-        return cls(enclave, suite, sequence, one_time, announcement, at + enclave.lifetime)
+        return cls(enclave, suite, sequence, at + enclave.lifetime), one_time, announcement
 
 
 class _Opened(NamedTuple):
     flight: bytes
     attesting: ratls.Attesting
     term: _Term
+    one_time: OneTimeKey
     proof: Proof
 
     def __repr__(self) -> str:
@@ -135,12 +135,12 @@ class EnclaveOpening(Unproven[_Opened]):
         """The offer for the gateway, and what takes the request. Raises :class:`UsageError` as :attr:`report_data`."""
         report_data = self.report_data
         # req: privproc1/9.3 enclave-states
-        flight, attesting, term, proof = self._take()
+        flight, attesting, term, one_time, proof = self._take()
         form = term.enclave.format
-        offer = Offer(flight, term.announcement, form, evidence, proof.devices).encode()
+        offer = Offer(flight, proof.binding.announcement, form, evidence, proof.devices).encode()
         th2 = transcript.attested(proof.binding.th1, report_data, form, evidence)
         session = _Session(term, attesting.leaf, th2, 0, b"", bool(proof.beside))
-        return offer, AwaitingRequest(_Waiting(session, term.one_time, [attesting], []), self.until)
+        return offer, AwaitingRequest(_Waiting(session, one_time, [attesting], []), self.until)
 
 
 class _Session(NamedTuple):
@@ -299,6 +299,7 @@ def _await(waiting: _Waiting, at: int) -> AwaitingRequest:
 class _Again(NamedTuple):
     session: _Session
     channel: ratls.Channel
+    one_time: OneTimeKey
     proof: Proof
 
     def __repr__(self) -> str:
@@ -320,7 +321,7 @@ class Again(Unproven[_Again]):
             # req: privproc1/6.3 eight-times
             raise PolicyError(f"a session is attested {ATTESTATIONS} times at most")
         th1 = transcript.again(session.th2, nonce_of(body, old.suite))
-        term = _Term.begin(old.enclave, old.suite, sequence, at)
+        term, one_time, announcement = _Term.begin(old.enclave, old.suite, sequence, at)
         context = evidence_context(Direction.SERVER_TO_CLIENT, sequence, th1)
         binding = Binding(
             direction=Direction.SERVER_TO_CLIENT,
@@ -330,10 +331,10 @@ class Again(Unproven[_Again]):
             exporter=channel.export(EVIDENCE_LABEL, context, EVIDENCE_LENGTH),
             leaf=session.leaf,
             peer=b"",  # the device has no certificate
-            announcement=term.announcement,
+            announcement=announcement,
         )
         proof = Proof(binding, session.beside)
-        return cls(_Again(session._replace(term=term, number=0, previous=b""), channel, proof))
+        return cls(_Again(session._replace(term=term, number=0, previous=b""), channel, one_time, proof))
 
     def attest(
         self, evidence: bytes, *, endorsements: bytes, log_proof: bytes, at: int
@@ -343,10 +344,9 @@ class Again(Unproven[_Again]):
         Raises :class:`UsageError` as :attr:`report_data`, which spends nothing.
         """
         report_data = self.report_data
-        session, channel, proof = self._take()
-        term = session.term
-        form = term.enclave.format
-        channel.send(renewal(Renewed(term.announcement, form, evidence, endorsements, log_proof, proof.devices)))
+        session, channel, one_time, proof = self._take()
+        form, announcement = session.term.enclave.format, proof.binding.announcement
+        channel.send(renewal(Renewed(announcement, form, evidence, endorsements, log_proof, proof.devices)))
         th2 = transcript.attested(proof.binding.th1, report_data, form, evidence)
-        waiting = _Waiting(session._replace(th2=th2), term.one_time, [], [channel])
+        waiting = _Waiting(session._replace(th2=th2), one_time, [], [channel])
         return channel.data_to_send(), _await(waiting, at)

@@ -369,7 +369,7 @@ class PipeSession(Step[_Ready]):
         once the pipe has ended.
         """
         look = self._look().attested
-        responsekey.fits(look.announcement.suite, len(question))
+        responsekey.fits(look.suite, len(question))
         look.check(at=at)
         attested, pipe = self._take()
         check_window("session", 0, self.until, at=at)

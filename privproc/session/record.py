@@ -76,7 +76,7 @@ class Record:
 
     @classmethod
     def of(cls, session: Session | PipeSession) -> Self:
-        """The last attestation of ``session``, appraised once more. Raises :class:`SpentError` for one that was left."""
+        """The last attestation of ``session``, appraised once more. Raises :class:`SpentError` for a session left."""
         attested = session._look().attested
         demands, basis, binding = attested.demands, attested.basis, attested.binding()
         service, shown = demands.service, basis.shown

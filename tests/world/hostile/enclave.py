@@ -37,7 +37,7 @@ def downgraded(world: World) -> None:
 @run(
     "new evidence under another suite",
     PolicyError,
-    lambda: removed(attested.Renewal._appraise, "announcement.suite != old.announcement.suite or ", ""),
+    lambda: removed(attested.Renewal._appraise, "announcement.suite != old.suite or ", ""),
 )
 def downgraded_later(world: World) -> None:
     chat = Chat(world)
