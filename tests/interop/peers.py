@@ -22,6 +22,9 @@ RUST = tomllib.loads((HERE / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "go" / "go.mod").read_text(), re.MULTILINE))
 RUST_EVIDENCE = tomllib.loads((HERE / "evidence" / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO_EVIDENCE = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "evidence" / "go" / "go.mod").read_text(), re.MULTILINE))
+PIP_EVIDENCE = dict(
+    re.findall(r"^(\S+)==(\S+)$", (HERE / "evidence" / "python" / "requirements.txt").read_text(), re.MULTILINE)
+)
 NODE = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
 EAT_RUST = tomllib.loads((HERE / "eat" / "rust" / "Cargo.toml").read_text())["dependencies"]
 EAT_NODE = json.loads((HERE / "eat" / "node" / "package.json").read_text())["dependencies"]
@@ -94,6 +97,9 @@ SEV_GO, TDX_GO = (
     for name in ("github.com/google/go-sev-guest", "github.com/google/go-tdx-guest")
 )
 SEV_RS = Peer("evidence/rust", "sev", RUST_EVIDENCE["sev"]["version"].removeprefix("="))
+NV_GPU, NV_SWITCH = (
+    Peer("evidence/python", name, PIP_EVIDENCE[name]) for name in ("nv-local-gpu-verifier", "nv-attestation-sdk")
+)
 
 CORIM_RS, COSET = (
     Peer("eat/rust", name, EAT_RUST[name]["version"].removeprefix("=")) for name in ("corim-rs", "coset")
@@ -113,7 +119,7 @@ TOKEN_PEERS = (PRIVACYPASS_RS, BLINDRSA_RS, PRIVACYPASS_TS, BLINDRSA_TS, VOPRF_T
 PEERS = (
     *(OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, GO_TLS, PANVA, CORE, BHTTP_JS),
     *TOKEN_PEERS,
-    *(SEV_GO, TDX_GO, SEV_RS),
+    *(SEV_GO, TDX_GO, SEV_RS, NV_GPU, NV_SWITCH),
     *(CORIM_RS, COSET, JOSE),
 )
 
