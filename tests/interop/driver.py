@@ -72,7 +72,7 @@ ROOT, RIM-ROOT and CHAIN are PEM, AT is Unix seconds, RIM a manifest, of which a
     nvidia.appraise FAMILY AT ROOT RIM-ROOT NONCE DRIVER FIRMWARE CHAIN REPORT RIM*   nothing
     nvidia.read FAMILY REPORT                   nonce, driver, firmware, firmware id, measurements
     nvidia.rim AT RIM-ROOT VERSION RIM          nothing
-    nvidia.values RIM                           (index, N, N values)*
+    nvidia.values RIM                           N (index, N values)*
     nvidia.published                            (name, content)* of the files in NVIDIA's package
 
 Builds are kept in the user's cache directory, by a digest of the driver's sources.
@@ -145,8 +145,8 @@ TOOLCHAINS = {
     "evidence/python": Toolchain(  # it needs other versions than the tests have: packages of its own, and no others
         ("python3",),
         (
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"),
-            *("--no-deps", "--only-binary", ":all:", "--target", "packages", "--requirement", "requirements.txt"),
+            *(sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--retries", "1"),
+            *("--no-deps", "--no-compile", "--only-binary", ":all:", "--target", "packages", "-r", "requirements.txt"),
         ),
         (sys.executable, "-I", "-S", "main.py"),
     ),
