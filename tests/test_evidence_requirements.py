@@ -194,6 +194,7 @@ REQUIREMENTS: dict[str, tuple[str, tuple[str, ...]]] = {
             "test_published_evidence::test_published",
             "interop.test_evidence_snp::test_mutants",
             "interop.test_evidence_tdx::test_mutants",
+            "interop.test_evidence_nvidia::test_mutants",
         ),
     ),
     "R23": (

@@ -46,7 +46,18 @@ from privproc.ledger import VerifiedRevocations
 from privproc.tagged import tagged_hash
 from tests.codec import check_codec, check_contract
 from tests.world.amd import extension, tlv, utc_time
-from tests.world.nvidia import FIRMWARE, FakeDevice, composite, digest, fwid, name, session, strict_policy, tcb_info
+from tests.world.nvidia import (
+    FIRMWARE,
+    FIRMWARE_OF_BLACKWELL,
+    FakeDevice,
+    composite,
+    digest,
+    fwid,
+    name,
+    session,
+    strict_policy,
+    tcb_info,
+)
 from tests.world.removed import removed
 
 AT = 1_780_000_000
@@ -474,7 +485,7 @@ def test_chain(case: str) -> None:
 def test_other_chains() -> None:
     good = verify(GPU.chain)
     assert good.identity == GPU.identity
-    assert good.firmware_ids == (digest("firmware"),)
+    assert good.firmware_id == digest("firmware")
     for other in (GPU.chain[1:], (*GPU.chain, GPU.chain[4]), ()):
         with pytest.raises(DecodeError, match="5 certificates"):
             verify(other)
@@ -507,6 +518,7 @@ def test_a_device_is_no_provisioner() -> None:
         (tlv(0x30, tlv(0x02, b"\1"), tlv(0x30), tlv(0x31)), None, ""),
         (tcb_info(), None, ""),
         (tcb_info(ZERO), None, ""),
+        (tcb_info(ZERO, digest("firmware")), None, ""),
         (tcb_info(bytes(47)), DecodeError, "not a SHA-384"),
         (tlv(0x30, tlv(0xA6, fwid(ZERO, "608648016503040201"))), DecodeError, "not a SHA-384"),
         (tlv(0x30, tlv(0xA6, tlv(0x31, *(fwid(digest("x"))[2:],)))), DecodeError, "not a SHA-384"),
@@ -519,10 +531,26 @@ def test_firmware_extension(stated: bytes | None, error: type[Exception] | None,
     usage = extension("551d0f", bytes.fromhex("03020780"), critical=True)
     certificates = chain(0, extensions=[usage] if stated is None else [extension(FIRMWARE, stated), usage])
     if error is None:
-        assert verify(certificates).firmware_ids == ()
+        assert verify(certificates).firmware_id == b""
         error, reason = UntrustedError, "another firmware"
     with pytest.raises(error, match=reason):
         Scene(evidence={"chain": certificates}).appraise()
+
+
+def test_firmware_ids_of_blackwell() -> None:
+    """The first of several is the firmware's that reports, and NVIDIA's own identifier of the extension goes first."""
+    one, two = digest("firmware"), digest("what it loads")
+    usage = extension("551d0f", bytes.fromhex("03020780"), critical=True)
+    ids = extension(FIRMWARE_OF_BLACKWELL, tcb_info(one, two))
+    for extensions in ([ids, usage], [ids, extension(FIRMWARE, composite(two)), usage]):
+        certificates = (BLACKWELL.sign(0, extensions=extensions), *BLACKWELL.chain[1:])
+        for stated, good in ((one, True), (two, False)):
+            scene = Scene((BLACKWELL,), evidence={"chain": certificates, "opaque": opaque(BLACKWELL, o20=stated)})
+            if good:
+                assert scene.appraise().devices[0].model == BLACKWELL.model
+            else:
+                with pytest.raises(UntrustedError, match="another firmware"):
+                    scene.appraise()
 
 
 # -- report, evidence, policy

@@ -66,6 +66,15 @@ So have those for EAT and CoRIM, in the folder ``eat``:
     corim.sign SCALAR MANIFEST NAME             the manifest decoded, encoded again and signed, ES384
     corim.verify KEY SIGNED                     the manifest in it, encoded again
 
+NVIDIA's verifiers have theirs in the folder ``evidence/python``. FAMILY is ``hopper``, ``blackwell`` or ``switch``,
+ROOT, RIM-ROOT and CHAIN are PEM, AT is Unix seconds, RIM a manifest, of which a switch has one and a GPU two:
+
+    nvidia.appraise FAMILY AT ROOT RIM-ROOT NONCE DRIVER FIRMWARE CHAIN REPORT RIM*   nothing
+    nvidia.read FAMILY REPORT                   nonce, driver, firmware, firmware id, measurements
+    nvidia.rim AT RIM-ROOT VERSION RIM          nothing
+    nvidia.values RIM                           N (index, N values)*
+    nvidia.published                            (name, content)* of the files in NVIDIA's package
+
 Builds are kept in the user's cache directory, by a digest of the driver's sources.
 """
 
@@ -133,12 +142,20 @@ TOOLCHAINS = {
         ("node", "--no-warnings", "main.js"),
     ),
     "python": Toolchain(("python3",), (sys.executable, "-c", "import voprf"), (sys.executable, "main.py")),
+    "evidence/python": Toolchain(  # it needs other versions than the tests have: packages of its own, and no others
+        ("python3",),
+        (
+            *(sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--retries", "1"),
+            *("--no-deps", "--no-compile", "--only-binary", ":all:", "--target", "packages", "-r", "requirements.txt"),
+        ),
+        (sys.executable, "-I", "-S", "main.py"),
+    ),
 }
 
 
 def toolchain_of(folder: str) -> Toolchain:
-    """The toolchain of a driver's folder, which is named for the language."""
-    return TOOLCHAINS[folder.rpartition("/")[2]]
+    """The toolchain of a driver's folder, which is named for the language, unless it has one for itself."""
+    return TOOLCHAINS.get(folder) or TOOLCHAINS[folder.rpartition("/")[2]]
 
 
 def build(language: str, *, timed: bool = False) -> Path:

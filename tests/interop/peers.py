@@ -22,6 +22,9 @@ RUST = tomllib.loads((HERE / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "go" / "go.mod").read_text(), re.MULTILINE))
 RUST_EVIDENCE = tomllib.loads((HERE / "evidence" / "rust" / "Cargo.toml").read_text())["dependencies"]
 GO_EVIDENCE = dict(re.findall(r"^\t(\S+) v(\S+)$", (HERE / "evidence" / "go" / "go.mod").read_text(), re.MULTILINE))
+PIP_EVIDENCE = dict(
+    re.findall(r"^(\S+)==(\S+)$", (HERE / "evidence" / "python" / "requirements.txt").read_text(), re.MULTILINE)
+)
 NODE = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
 EAT_RUST = tomllib.loads((HERE / "eat" / "rust" / "Cargo.toml").read_text())["dependencies"]
 EAT_NODE = json.loads((HERE / "eat" / "node" / "package.json").read_text())["dependencies"]
@@ -94,6 +97,9 @@ SEV_GO, TDX_GO = (
     for name in ("github.com/google/go-sev-guest", "github.com/google/go-tdx-guest")
 )
 SEV_RS = Peer("evidence/rust", "sev", RUST_EVIDENCE["sev"]["version"].removeprefix("="))
+NV_GPU, NV_SWITCH = (
+    Peer("evidence/python", name, PIP_EVIDENCE[name]) for name in ("nv-local-gpu-verifier", "nv-attestation-sdk")
+)
 
 CORIM_RS, COSET = (
     Peer("eat/rust", name, EAT_RUST[name]["version"].removeprefix("=")) for name in ("corim-rs", "coset")
@@ -113,7 +119,7 @@ TOKEN_PEERS = (PRIVACYPASS_RS, BLINDRSA_RS, PRIVACYPASS_TS, BLINDRSA_TS, VOPRF_T
 PEERS = (
     *(OHTTP_RS, BHTTP_RS, CIRCL, TWOWAY, OHTTP_GO, BHTTP_GO, GO_TLS, PANVA, CORE, BHTTP_JS),
     *TOKEN_PEERS,
-    *(SEV_GO, TDX_GO, SEV_RS),
+    *(SEV_GO, TDX_GO, SEV_RS, NV_GPU, NV_SWITCH),
     *(CORIM_RS, COSET, JOSE),
 )
 
@@ -164,6 +170,7 @@ _LAST = Difference(AssertionError, "its decoder keeps only the last of several f
 _TRAILERS = Difference(AssertionError, "its decoder reads trailers, and doesn't hand them out")
 
 _TURIN = "it has no reader for Turin: neither the FMC of its certificates nor their hwID of 8 bytes"
+_NV_AUTHORITY = Difference(AssertionError, "a certificate that may certify others may sign, too")
 
 DIFFERENCES: dict[tuple[Peer, str], Difference] = {
     (OHTTP_RS, "chunked client, CHACHA20_POLY1305"): Difference(PeerPanicError, _RS_NONCE),
@@ -256,6 +263,62 @@ DIFFERENCES: dict[tuple[Peer, str], Difference] = {
     ),
     (TDX_GO, "check platform-tcb"): Difference(
         AssertionError, "it doesn't look at the advisories of an up-to-date level"
+    ),
+    **{
+        (NV_GPU, f"device firmware-id-{case}"): Difference(
+            AssertionError, "it doesn't compare firmware ids where the report of a GPU states none"
+        )
+        for case in ("absent", "empty")
+    },
+    (NV_GPU, "chain root"): Difference(
+        AssertionError, "it doesn't read the last certificate of a chain, and takes its own root in its place"
+    ),
+    (NV_GPU, "chain leaf-authority"): _NV_AUTHORITY,
+    (NV_GPU, "decoder off"): Difference(
+        AssertionError,
+        "it compares the measurement of a video decoder that is off: bytes never equal a member of its enumeration",
+    ),
+    **{
+        (NV_GPU, f"layout {case}"): Difference(
+            AssertionError,
+            "it reads neither versions nor codes of both messages, nor what the request asks for (DSP0274 §10.11)",
+        )
+        for case in ("version-request", "version-response", "code-request", "code-response", "unsigned", "one", "slot")
+    },
+    (NV_GPU, "layout raw"): Difference(AssertionError, "it takes a measurement of raw bytes for a digest"),
+    (NV_GPU, "layout opaque-twice"): Difference(
+        AssertionError, "of two entries of one type in opaque data it takes the last"
+    ),
+    (NV_GPU, "layout opaque-unknown"): Difference(
+        AssertionError, "opaque data of a type that it doesn't know makes it refuse the report"
+    ),
+    (NV_GPU, "manifest last-second"): Difference(
+        AssertionError, "the last second of a certificate is none to it (RFC 5280 §4.1.2.5: the period includes it)"
+    ),
+    (NV_GPU, "manifest no-measurement"): Difference(
+        AssertionError, "it takes a manifest none of whose measurements is to be compared"
+    ),
+    (NV_GPU, "manifest product"): Difference(
+        AssertionError, "it asks a service for the manifest of a product, and doesn't look which one's it got"
+    ),
+    (NV_GPU, "manifest signed-by-an-authority"): _NV_AUTHORITY,
+    (NV_GPU, "manifest three-certificates"): Difference(
+        AssertionError, "it takes a chain of any length, and so a manifest that an authority signed"
+    ),
+    (NV_GPU, "manifest more-alternatives-than-stated"): Difference(
+        AssertionError, "it ignores alternatives beyond the number that is stated"
+    ),
+    (NV_GPU, "manifest patch"): Difference(
+        AssertionError, "it takes a tag that only changes another (ISO/IEC 19770-2)"
+    ),
+    (NV_GPU, "manifest payload-elsewhere"): Difference(
+        AssertionError, "it takes a tag that says that its payload is elsewhere"
+    ),
+    (NV_GPU, "manifest another-transform"): Difference(
+        AssertionError, "it lets the signature choose its transforms, with comments, say"
+    ),
+    (NV_GPU, "manifest wrapped-default-attributes"): Difference(
+        AssertionError, "it reads a document type, which no signature covers"
     ),
     (CORIM_RS, "manifest with a digest unknown there"): Difference(
         PeerError, "a digest by an algorithm that it doesn't know makes it refuse the manifest"

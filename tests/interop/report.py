@@ -19,6 +19,7 @@ LAYERS = {
     "test_bhttp.py": "Binary HTTP",
     "test_evidence_snp.py": "SEV-SNP",
     "test_evidence_tdx.py": "TDX",
+    "test_evidence_nvidia.py": "NVIDIA",
     "test_eat.py": "EAT and CoRIM",
     "test_authenticator.py": "Exported authenticators",
     "test_tokens.py": "Privacy Pass",
@@ -30,8 +31,8 @@ INTRODUCTION = """\
 
 The tests in `tests/interop` run this library against implementations in other languages. Each is installed by its own
 package manager while the tests run, at the version below, and driven by a small program in `tests/interop/rust`, `go`
-or `node`, token peers by those in `tests/interop/tokens`. A toolchain or package that can't be had is a skip that says
-so. This page is written by
+or `node`, others by those in `tests/interop/tokens`, `evidence` and `eat`. A toolchain or package that can't be had is
+a skip that says so. This page is written by
 
 ```console
 $ python -m tests.interop.report
@@ -51,6 +52,11 @@ What is tested, always in both roles:
   good ones are accepted, and what a check of this library refuses is refused there too. Where a peer leaves a demand to
   its caller, or doesn't have it, the table says so. `dcap-qvl`, of PyPI, is compared in `tests/test_tdx_real.py` and,
   on quotes of SGX of version 3, the only one that it takes, in `tests/test_sgx.py`.
+- **NVIDIA's devices and manifests**: GPUs before `nv-local-gpu-verifier` and switches before `nv-attestation-sdk`, both
+  NVIDIA's own, which decide with the roots and the time that the tests name: those of the makers in `tests/world`,
+  every mutant of them, reports of other forms under good signatures, and what NVIDIA publishes. Its services, which
+  say what is revoked and hand out manifests, aren't asked. Left out is what the two don't have: a judgement of several
+  devices together, lists of identities, and the session that a nonce is of.
 - **EAT and CoRIM**: the envelopes of tokens, CWT and JWT, with every algorithm in common; signed manifests with each
   kind of reference value, profile and time, decoded and encoded again there. Changed signatures, other algorithms,
   critical headers and malformed manifests are refused there too.

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from .wire import Reader, RefusedError, check, sha256
 
 GPU, SWITCH = 1, 2
-DICE = x509.ObjectIdentifier("2.23.133.5.4.1")
+BLACKWELL, DICE = x509.ObjectIdentifier("2.23.133.5.4.1.1"), x509.ObjectIdentifier("2.23.133.5.4.1")
 SHA384_OID = bytes.fromhex("608648016503040202")
 DECODER = 36
 
@@ -125,8 +125,9 @@ def _der(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield tag, r.take(size)
 
 
-def _firmware_ids(leaf: x509.Certificate) -> list[bytes]:
-    outer = list(_der(leaf.extensions.get_extension_for_oid(DICE).value.value))
+def _firmware_id(leaf: x509.Certificate) -> bytes:
+    stated = {each.oid: each.value for each in leaf.extensions}
+    outer = list(_der(stated.get(BLACKWELL, stated.get(DICE)).value))
     check(len(outer) == 1 and outer[0][0] == 0x30, "not TCG's extension")
     parts = list(_der(outer[0][1]))
     if [tag for tag, _ in parts] == [0x02, 0x30, 0x30]:
@@ -137,15 +138,15 @@ def _firmware_ids(leaf: x509.Certificate) -> list[bytes]:
     for tag, content in ids:
         algorithm, digest = list(_der(content))
         check((tag, *algorithm, digest[0]) == (0x30, 0x06, SHA384_OID, 0x04) and len(digest[1]) == 48, "not a FWID")
-        found += [digest[1]] if any(digest[1]) else []
-    return found
+        found.append(digest[1])
+    return found[0] if found and any(found[0]) else b""
 
 
 @dataclass(frozen=True)
 class Chain:
     identity: bytes
     model: bytes
-    firmware_ids: list[bytes]
+    firmware_id: bytes
     key: ec.EllipticCurvePublicKey
     end: int
 
@@ -170,14 +171,14 @@ def _chain(ders: list[bytes], roots: tuple[bytes, ...], now: int) -> Chain:
         keys = [cert.public_key() for cert in certs]
         check(all(isinstance(key.curve, ec.SECP384R1) for key in keys), "5 not P-384")
         model = certs[1].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value.encode()
-        ids = _firmware_ids(certs[0])
+        firmware_id = _firmware_id(certs[0])
     except (ValueError, TypeError, AttributeError, IndexError, InvalidSignature, x509.ExtensionNotFound) as error:
         raise RefusedError("5 the chain of certificates") from error
     start = max(int(cert.not_valid_before_utc.timestamp()) for cert in certs)
     end = min(int(cert.not_valid_after_utc.timestamp()) + 1 for cert in certs)
     check(start <= now < end, "4 a certificate's window")
     spki = keys[1].public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return Chain(sha256(spki), model, ids, keys[0], end)
+    return Chain(sha256(spki), model, firmware_id, keys[0], end)
 
 
 def appraise(
@@ -200,7 +201,7 @@ def appraise(
             raise RefusedError("7 the report's signature") from None
         check(report.nonce == nonce, "8 another nonce")
         stated = report.opaque.get(20, b"")
-        check(stated in chain.firmware_ids or (kind == SWITCH and not stated), "9 another firmware")
+        check(stated == chain.firmware_id if stated else kind == SWITCH, "9 another firmware")
         state = kind, chain.model, report.driver, report.firmware
         references = [reference for reference in policy.references if reference.state == state]
         check(bool(references), "10 no reference")

@@ -22,7 +22,7 @@ from tests.world.amd import Draft, extension, integer, oid, spki, tlv, utc_time
 from tests.world.aws import ECDSA_SHA384, der_signature, key, sign_draft
 
 SHA384_OID = "608648016503040202"
-FIRMWARE = "678105050401"
+FIRMWARE, FIRMWARE_OF_BLACKWELL = "678105050401", "67810505040101"
 NEVER = tlv(0x18, b"99991231235959Z")
 
 
@@ -41,8 +41,15 @@ def composite(digest: bytes) -> bytes:
 
 
 def tcb_info(*digests: bytes) -> bytes:
-    """Blackwell's: a model, firmware ids, a type."""
-    return tlv(0x30, tlv(0x81, b"GB100 A01 GSP BROM"), tlv(0xA6, *map(fwid, digests)), tlv(0x89, b"0"))
+    """Blackwell's: all fields of TCG's DiceTcbInfo, from vendor to type."""
+    first = (
+        tlv(0x80, b"Not NVIDIA"),
+        tlv(0x81, b"GB100 A01 GSP BROM"),
+        tlv(0x82, b"1"),
+        *(tlv(tag, b"\0") for tag in b"\x83\x84\x85"),
+    )
+    last = tlv(0x87, bytes(5)), tlv(0x88, bytes(4)), tlv(0x89, b"0")
+    return tlv(0x30, *first, tlv(0xA6, *map(fwid, digests)), *last)
 
 
 def digest(text: str) -> bytes:
@@ -87,8 +94,10 @@ class FakeDevice:
             extensions = [extension("551d13", bytes.fromhex("30030101ff"), critical=True)]
         else:
             usage = "03020780"
-            stated = tcb_info(firmware, bytes(48)) if self.family == "GB100" else composite(firmware)
-            extensions = [extension(FIRMWARE, stated)]
+            if self.family == "GB100":
+                extensions = [extension(FIRMWARE_OF_BLACKWELL, tcb_info(firmware, bytes(48)))]
+            else:
+                extensions = [extension(FIRMWARE, composite(firmware))]
         extensions.append(extension("551d0f", bytes.fromhex(usage), critical=True))
         return Draft(
             issuer=self.subject(min(depth + 1, 4)),

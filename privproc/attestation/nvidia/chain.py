@@ -9,7 +9,6 @@ evidence (:mod:`privproc.attestation.nvidia.status`); a list of the ledger's can
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -31,6 +30,7 @@ CHAIN_LENGTH = 5
 
 _NAMES = ("device certificate", "boot ROM certificate", "provisioner", "family authority", "root")
 _FIRMWARE = bytes.fromhex("678105050401")  # 2.23.133.5.4.1, TCG DICE
+_FIRMWARE_OF_BLACKWELL = bytes.fromhex("67810505040101")  # 2.23.133.5.4.1.1
 _FWIDS = 0xA6  # of DiceTcbInfo
 _SHA384 = bytes.fromhex("608648016503040202")
 _FWID_SIZE = 48
@@ -51,14 +51,14 @@ class VerifiedChain(Earned):
     """What NVIDIA vouches for about one device: made by :func:`verify_chain` only.
 
     ``identity``: SHA-256 (32 bytes) of the boot ROM's key, in its SubjectPublicKeyInfo. ``model``: its certificate's
-    common name, such as ``GH100 A01 GSP BROM``. ``firmware_ids``: digests (48 bytes) of the firmware that the leaf's
-    key is derived from. ``fingerprint``: SHA-256 (32 bytes) of the leaf, ``authorities``: of each certificate above it,
-    the boot ROM's first. Valid while ``not_before <= at < not_after``.
+    common name, such as ``GH100 A01 GSP BROM``. ``firmware_id``: the digest (48 bytes) of the firmware that the leaf's
+    key is derived from; empty if the leaf names none. ``fingerprint``: SHA-256 (32 bytes) of the leaf, ``authorities``:
+    of each certificate above it, the boot ROM's first. Valid while ``not_before <= at < not_after``.
     """
 
     identity: bytes
     model: str
-    firmware_ids: tuple[bytes, ...] = field(repr=False)
+    firmware_id: bytes = field(repr=False)
     fingerprint: bytes
     authorities: tuple[bytes, ...] = field(repr=False)
     not_before: int
@@ -103,7 +103,7 @@ def verify_chain(
     return VerifiedChain._earn(
         identity=hashlib.sha256(rom.spki).digest(),
         model=rom.common_name,
-        firmware_ids=_firmware_ids(leaf),
+        firmware_id=_firmware_id(leaf),
         fingerprint=hashlib.sha256(certificates[0]).digest(),
         authorities=tuple([hashlib.sha256(each).digest() for each in certificates[1:]]),
         not_before=max(first, above.not_before),
@@ -118,14 +118,15 @@ def _window(chain: list[Certificate], at: int) -> tuple[int, int]:
     return max(found.not_before for found in chain), min(found.not_after for found in chain)
 
 
-def _firmware_ids(leaf: Certificate) -> tuple[bytes, ...]:
-    """The FWIDs of TCG's extension: Hopper has a CompositeDeviceID with one, Blackwell a DiceTcbInfo with several.
+def _firmware_id(leaf: Certificate) -> bytes:
+    """The FWID of TCG's extension: Hopper has a CompositeDeviceID with one, Blackwell, under another identifier, a
+    DiceTcbInfo with several, of which NVIDIA's reports state the first.
 
     ``CompositeDeviceID ::= SEQUENCE { version INTEGER, deviceID SubjectPublicKeyInfo, fwid FWID }``,
     ``DiceTcbInfo ::= SEQUENCE { .., fwids [6] IMPLICIT SEQUENCE OF FWID, .. }``,
     ``FWID ::= SEQUENCE { hashAlg OBJECT IDENTIFIER, digest OCTET STRING }``.
     """
-    value = leaf.extensions.get(_FIRMWARE)
+    value = leaf.extensions.get(_FIRMWARE_OF_BLACKWELL, leaf.extensions.get(_FIRMWARE))
     if value is None:
         raise UntrustedError(f"{leaf.name}: states no firmware")
     outer = Element.decode(value, leaf.name)
@@ -133,15 +134,14 @@ def _firmware_ids(leaf: Certificate) -> tuple[bytes, ...]:
     if outer.tag != SEQUENCE:
         raise outer.fail("not TCG's firmware extension")
     if [part.tag for part in parts] == [INTEGER, SEQUENCE, SEQUENCE]:
-        return tuple(_digests([parts[2]]))
-    return tuple(_digests([each for part in parts if part.tag == _FWIDS for each in part.children()]))
+        ids = [_digest(parts[2])]
+    else:
+        ids = [_digest(each) for part in parts if part.tag == _FWIDS for each in part.children()]
+    return ids[0] if ids and any(ids[0]) else b""  # zeros stand for no firmware
 
 
-def _digests(ids: list[Element]) -> Iterator[bytes]:
-    """The digests, but for those of no firmware, which are zero."""
-    for each in ids:
-        algorithm, digest = each.fields(OID, OCTET_STRING)
-        if each.tag != SEQUENCE or algorithm.content != _SHA384 or len(digest.content) != _FWID_SIZE:
-            raise each.fail("a firmware id is not a SHA-384 digest")
-        if any(digest.content):
-            yield digest.content
+def _digest(fwid: Element) -> bytes:
+    algorithm, digest = fwid.fields(OID, OCTET_STRING)
+    if fwid.tag != SEQUENCE or algorithm.content != _SHA384 or len(digest.content) != _FWID_SIZE:
+        raise fwid.fail("a firmware id is not a SHA-384 digest")
+    return digest.content
