@@ -13,13 +13,16 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import floors, measure, page, peers, plot, rivals
-from tests.bench.operations import operations, streams
+from tests.bench import floors, growth, measure, page, peers, plot, rivals
+from tests.bench import held as many
+from tests.bench.operations import growths, held, operations, streams
 from tests.bench.parties import ANSWER, parties
 from tests.interop.peers import OHTTP_RS
 
 OPERATIONS = {operation.name: operation for operation in operations()}
 STREAMS = {stream.name: stream for stream in streams()}
+HELD = {one.name: one for one in held()}
+GROWTHS = {one.name: one for one in growths()}
 BOUNDS = {
     "OHTTP exchange, X25519": 1.15,
     "OHTTP exchange, X-Wing": 1.15,
@@ -113,6 +116,10 @@ def test_the_bounds_are_those_of_the_design():
     assert {name: operation.bound for name, operation in OPERATIONS.items() if operation.bound} == BOUNDS
     assert {name: stream.bound for name, stream in STREAMS.items() if stream.bound} == SHARES
     assert {name: operation.limit for name, operation in OPERATIONS.items() if operation.limit} == LIMITS
+    assert {one.limit for one in HELD.values()} == {64 << 10}
+    assert many.COUNT == 1000
+    flat = {name: (one.bound, one.limit) for name, one in GROWTHS.items() if "request" in name}
+    assert flat == {"private request, with a token of its own": (1.1, 256), "live session's request": (1.1, 0)}
 
 
 @pytest.mark.loopback
@@ -177,6 +184,50 @@ def test_streams_run_and_hold_no_more_than_some_pieces(name):
     assert command.stream_row(result)[0].startswith(name)
 
 
+@pytest.mark.parametrize("name", HELD)
+def test_what_is_held_is_made_and_dropped(name):
+    one = HELD[name]
+    assert one.make() is not one.make()
+    one.floor()
+
+
+@pytest.mark.loopback
+def test_what_is_held_is_measured_in_a_process_of_its_own():
+    gateway = HELD["session: its gateway"]
+    result = many.measure_held(gateway, 30)
+    assert result.verdict == "ok"
+    assert command.held_row(result)[0] == "30 x session: its gateway"
+    assert many.HeldResult(gateway, 30, gateway.limit + 2.0, 1.0).verdict == "MISSED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GROWTHS)
+def test_late_steps_are_measured_against_early_ones(name, monkeypatch):
+    monkeypatch.setattr(growth, "BATCHES", 2)
+    result = growth.measure_growth(replace(GROWTHS[name], near=1, far=8))
+    assert all(ratio > 0 for ratio in result.ratios)
+    assert command.growth_row(result)[0] == f"{name}, after 1 and 8"
+
+
+def test_growth_is_a_verdict(monkeypatch):
+    """Steps that leave something behind, and steps that take longer each time."""
+    monkeypatch.setattr(growth, "BATCHES", 2)
+    kept = []
+
+    def hoarding():
+        return lambda: kept.append(bytes(1000))
+
+    def slowing():
+        past = []
+        return lambda: sum(past, start=len(past.append(1) or past))
+
+    one = replace(GROWTHS["live session's request"], near=1, far=400)
+    assert growth.measure_growth(replace(one, make=hoarding)).verdict == "GROWS"
+    slow = growth.measure_growth(replace(one, make=slowing, far=20_000, limit=1 << 10))
+    assert slow.ratio > 2
+    assert slow.verdict == "GROWS"
+
+
 def test_the_table():
     names = ("HPKE set-up and seal, X25519", "BHTTP request: encode")
     results = [measure.measure(OPERATIONS[name], seconds=0) for name in names]
@@ -236,7 +287,7 @@ def test_the_page_has_a_block_for_each_section():
         assert page.replaced(found, section, "again").count("what was printed") == 0
         assert (page.DOCS / "figures" / f"bench-{section}.svg").exists()
         assert any(re.search(pattern, name) for name in [*OPERATIONS, *STREAMS, "OHTTP exchange, beside peers"])
-    for name in [*OPERATIONS, *STREAMS]:
+    for name in [*OPERATIONS, *STREAMS, *HELD, *GROWTHS]:
         assert sum(bool(re.search(pattern, name)) for pattern, *_ in page.SECTIONS.values()) == 1, name
     with pytest.raises(ValueError, match="0 blocks"):
         page.replaced(text, "nothing", "")

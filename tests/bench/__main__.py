@@ -2,9 +2,9 @@
 
     python -m tests.bench [-k PATTERN] [--seconds S] [--no-calls] [--no-peers] [--plot FILE]
 
-Prints a line an operation: time, floor, ratio (median of three runs, and each run), bound and verdict; then streams;
-then the peers in other languages; then what each floor calls. ``--plot`` draws it, too. Ends with status 1 if a bound
-is missed.
+Prints a line an operation: time, floor, ratio (median of three runs, and each run), bound and verdict; then streams,
+what many sessions hold, and whether late requests cost more than early ones; then the peers in other languages; then
+what each floor calls. ``--plot`` draws it, too. Ends with status 1 if a bound is missed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from pathlib import Path
 from OpenSSL import SSL
 
 from tests.bench import rivals
+from tests.bench.growth import GrowthResult, measure_growth
+from tests.bench.held import HeldResult, measure_held
 from tests.bench.measure import Operation, Result, StreamResult, measure, measure_stream
-from tests.bench.operations import operations, streams
+from tests.bench.operations import growths, held, operations, streams
 from tests.bench.peers import comparisons
 from tests.bench.plot import plot
 
@@ -74,6 +76,31 @@ def stream_row(result: StreamResult) -> list[str]:
     ]
 
 
+def held_row(result: HeldResult) -> list[str]:
+    sizes = (result.all, result.floor, result.beyond)
+    return [
+        f"{result.count} x {result.held.name}",
+        *(f"{size / 1024:.1f}" for size in sizes),
+        f"<= {result.held.limit >> 10}",
+        result.verdict,
+    ]
+
+
+def growth_row(result: GrowthResult) -> list[str]:
+    growth = result.growth
+    return [
+        f"{growth.name}, after {growth.near} and {growth.far}",
+        f"{min(result.near) / 1e3:.1f}",
+        f"{min(result.far) / 1e3:.1f}",
+        f"{result.ratio:.3f}",
+        f"<= {growth.bound}",
+        f"{result.left:.0f}",
+        f"<= {growth.limit}",
+        result.verdict,
+        " ".join(f"{ratio:.3f}" for ratio in result.ratios),
+    ]
+
+
 def calls(chosen: Iterable[Operation]) -> Iterator[str]:
     for operation in chosen:
         if operation.floor is not None:
@@ -103,6 +130,8 @@ def main() -> int:
     print(f"{machine()}\n")
     # Streams come first: later on, something else may have raised the process's largest resident size.
     flowing = [measure_stream(one, one.size) for one in streams() if re.search(arguments.k, one.name)]
+    many = [measure_held(one) for one in held() if re.search(arguments.k, one.name)]
+    late = [measure_growth(one) for one in growths() if re.search(arguments.k, one.name)]
     with rivals.circl() as driver:
         chosen = [one for one in (*operations(), *rivals.operations(driver)) if re.search(arguments.k, one.name)]
         results = [measure(one, seconds=arguments.seconds) for one in chosen]
@@ -123,6 +152,12 @@ def main() -> int:
             "growth KiB",
         ]
         print("\n" + "\n".join(table(head, map(stream_row, flowing))))
+    if many:
+        head = ["at once", "KiB each", "TLS's own", "beyond", "bound", ""]
+        print("\n" + "\n".join(table(head, map(held_row, many))))
+    if late:
+        head = ["one more", "us early", "us late", "ratio", "bound", "B left", "bound", "", "runs"]
+        print("\n" + "\n".join(table(head, map(growth_row, late))))
     compared = [] if arguments.no_peers else list(comparisons(arguments.k, seconds=arguments.seconds))
     if compared:
         head = ["beside peers, both ends", "peer", "us here", "floor us", "us there", "there / here"]
@@ -132,7 +167,7 @@ def main() -> int:
         arguments.plot.write_text(plot(results, flowing, compared), encoding="utf-8")
     if not arguments.no_calls:
         print("\n".join(calls(chosen)))
-    return int(any(result.verdict in {"MISSED", "GROWS"} for result in (*results, *flowing)))
+    return int(any(result.verdict in {"MISSED", "GROWS"} for result in (*results, *flowing, *many, *late)))
 
 
 if __name__ == "__main__":

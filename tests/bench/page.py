@@ -14,7 +14,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 PAGE = DOCS / "benchmarks.md"
 SECTIONS = {
-    "requests": ("^(private|live|ratls handshake|OHTTP|HPKE|BHTTP)", "--no-peers"),
+    "requests": ("^(private|live|first byte|session|spend|ratls handshake|OHTTP|HPKE|BHTTP)", "--no-peers"),
     "streams": ("^(chunked|responsekey|pipe|ratls channel)", "--no-peers"),
     "evidence": ("^(appraisal|report|ledger|package|entry|receipt)", "--no-peers"),
     "tokens": ("^(blind|VOPRF|token|wallet|ARC|ACT)", "--no-peers"),

@@ -87,8 +87,17 @@ class Parties:
 
     def request(self) -> bytes:
         """One private request, from the token to the end of the answer. The same token each time: a new store."""
-        store = MemoryStore(1)
-        token = tokens.BoundToken(self.token, self.proof_key)
+        return self.spend(tokens.BoundToken(self.token, self.proof_key), MemoryStore(1))
+
+    def issued(self) -> tokens.BoundToken:
+        """Another token."""
+        contents = self.directory.contents
+        challenge = contents.get(at=AT).challenge
+        wire, pending = tokens.request_bound(challenge, contents.map(lambda it: it.token_key), at=AT)
+        return pending.finish(self.world.issuer.issuer.issue(wire, at=AT))
+
+    def spend(self, token: tokens.BoundToken, store: MemoryStore) -> bytes:
+        """The private request of ``token``."""
         first, opening = session.begin(self.directory, token, role=ROLE, relay=ROUTE, anchors=self.anchors, at=AT)
         # Gateway, host, enclave.
         exchange = self.gateway.open(first.content, at=AT)
@@ -144,37 +153,39 @@ class Parties:
 
 
 class Live:
-    """The three parties of a session that goes on, with nothing between them."""
+    """A session that goes on, with nothing between the parties: ``device``, ``gateway`` and ``enclave`` are what each
+    keeps until the next question.
+    """
 
     def __init__(self, parties: Parties) -> None:
-        self._gateway = parties.gateway
+        self._opens = parties.gateway
         token = tokens.BoundToken(parties.token, parties.proof_key)
         first, opening = session.begin(parties.directory, token, role=ROLE, relay=ROUTE, anchors=parties.anchors, at=AT)
-        asked = self._gateway.open(first.content, at=AT).read(at=AT)
+        asked = self._opens.open(first.content, at=AT).read(at=AT)
         if not isinstance(asked, session.OpenRequest):
             raise UsageError("not an opening")
         forward, forwarded = asked.forward(MemoryStore(1).reserve(asked.spend_key, at=AT, lease=30))
         attesting = replace(parties.enclave, requests=1 << 31).open(forward, at=AT)
-        offer, self._waiting = attesting.attest(parties.hardware(attesting.report_data))
-        sealed, self._live = forwarded.answer(
+        offer, self.enclave = attesting.attest(parties.hardware(attesting.report_data))
+        sealed, self.gateway = forwarded.answer(
             offer, endorsements=parties.endorsements, log_proof=parties.log_proof, at=AT
         )
-        self._session = opening.finish(Response(200, SEALED, sealed), at=AT)
+        self.device = opening.finish(Response(200, SEALED, sealed), at=AT)
         self.request()
 
     def request(self) -> bytes:
         """One more question, from the device to the end of its answer."""
-        request, channel = self._session.ask(QUESTION, at=AT)
-        continued = self._gateway.open(request.content, at=AT).read(at=AT)
+        request, channel = self.device.ask(QUESTION, at=AT)
+        continued = self._opens.open(request.content, at=AT).read(at=AT)
         if not isinstance(continued, session.ContinueRequest):
             raise UsageError("not a continuation")
-        records, accepted = continued.accept(self._live, at=AT)
-        answer, waiting = question_of(self._waiting.receive(records, at=AT)).reply.finish(ANSWER, at=AT)
+        records, accepted = continued.accept(self.gateway, at=AT)
+        answer, waiting = question_of(self.enclave.receive(records, at=AT)).reply.finish(ANSWER, at=AT)
         sealed, live = accepted.answer(answer, ended=False, at=AT)
         *events, end = channel.receive(Response(200, SEALED, sealed), at=AT)
         if waiting is None or live is None or not isinstance(end, session.AnswerComplete) or end.session is None:
             raise UsageError("the session has ended")
-        self._waiting, self._live, self._session = waiting, live, end.session
+        self.enclave, self.gateway, self.device = waiting, live, end.session
         return b"".join(event.data for event in events if isinstance(event, AnswerData))
 
 

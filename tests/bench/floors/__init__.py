@@ -72,7 +72,7 @@ from tests.bench.floors.primitives import (
 )
 from tests.bench.floors.session import Sizes, live_request, request
 from tests.bench.floors.stream import ChunkStream, OpenStream, SealStream, Streams
-from tests.bench.floors.tls import TlsPair, TlsStream, handshake, handshake_call
+from tests.bench.floors.tls import TlsPair, TlsStream, handshake, handshake_call, used_pair
 from tests.bench.floors.token import (
     blind,
     blind_sign,
@@ -143,6 +143,7 @@ __all__ = [
     "rsa_load",
     "rsa_pss_verify",
     "sealing",
+    "used_pair",
     "verify",
     "x25519_decap",
     "x25519_encap",

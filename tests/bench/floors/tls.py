@@ -125,6 +125,16 @@ def session_call(up: int, down: int) -> Call:
     return Call(1, "pair of SSL.Connection", why, run, tuple(inner))
 
 
+def used_pair(up: int, down: int) -> TlsPair:
+    """A pair that data of these sizes went through, once each way."""
+    pair = TlsPair()
+    pair.confirm(bytes(up))
+    pair.server.sendall(bytes(down))
+    pair.client.bio_write(pair.server.bio_read(1 << 16))
+    pair.client.recv(1 << 14)
+    return pair
+
+
 def live_call(up: int, down: int) -> Call:
     """Data both ways on a pair that is there."""
     request, reply, pair = bytes(up), bytes(down), TlsPair()

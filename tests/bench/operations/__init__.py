@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tests.bench.growth import Growth
+from tests.bench.held import Held
 from tests.bench.measure import Operation, Stream
 from tests.bench.operations import bhttp, credential, evidence, hpke, session, token
 
@@ -18,3 +20,11 @@ def operations() -> Iterator[Operation]:
 def streams() -> Iterator[Stream]:
     for layer in (hpke, session):
         yield from layer.streams()
+
+
+def held() -> Iterator[Held]:
+    yield from session.held()
+
+
+def growths() -> Iterator[Growth]:
+    yield from session.growths()

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
-from privproc import ratls
+from privproc import ratls, session
 from privproc.attestation import snp
-from privproc.responsekey import Context, OneTimeKey, open_request, seal_request
+from privproc.errors import UsageError
+from privproc.responsekey import AnswerData, Context, OneTimeKey, open_request, seal_request
 from privproc.secret import Secret
+from privproc.tokens import MemoryStore, SpendKey
 from tests.bench import floors
+from tests.bench.growth import Growth
+from tests.bench.held import Held
 from tests.bench.measure import Operation, Stream
 from tests.bench.operations.evidence import PATH, WITNESSES, appraisal
 from tests.bench.operations.hpke import XWING
 from tests.bench.parties import AT, QUESTION, parties
 from tests.world.world import ROLE
 
+FIRST = b"The"
+
 
 def operations() -> Iterator[Operation]:
     yield private_request()
     yield live_request()
     yield handshake()
+    yield first_byte()
 
 
 def streams() -> Iterator[Stream]:
@@ -35,6 +43,26 @@ def streams() -> Iterator[Stream]:
     yield Stream("ratls channel", piece, lambda: TlsStream(piece), lambda: floors.TlsStream(piece))
 
 
+def held() -> Iterator[Held]:
+    """Sessions between two questions. What passed through their TLS passes through the bare pair's, too."""
+    p, sizes = parties(), floors.Sizes()
+
+    def pair() -> floors.TlsPair:
+        return floors.used_pair(sizes.sealed_request, sizes.sealed_answer)
+
+    yield Held("session: device, gateway, enclave", p.live, pair, 64 << 10)
+    yield Held("session: its device", lambda: p.live().device, lambda: pair().client, 64 << 10)
+    yield Held("session: its enclave", lambda: p.live().enclave, lambda: pair().server, 64 << 10)
+    yield Held("session: its gateway", lambda: p.live().gateway, lambda: None, 64 << 10)
+
+
+def growths() -> Iterator[Growth]:
+    p = parties()
+    yield Growth("private request, with a token of its own", Requests, 8, 1024, 256, 1.1, p.pause)
+    yield Growth("live session's request", lambda: p.live().request, 8, 4096, 0, 1.1, p.pause)
+    yield Growth("spend of a token, in memory", Spends, 1000, 200_000, 256, 1.5, p.pause)
+
+
 def private_request() -> Operation:
     p = parties()
     floor = floors.request(WITNESSES, PATH, floors.Sizes())
@@ -48,6 +76,20 @@ def live_request() -> Operation:
     return Operation(
         "live session's request, all parties", lambda _: live.request(), floors.live_request(floors.Sizes()), 1.35
     )
+
+
+def first_byte() -> Operation:
+    """From the model's first piece to the device, and nothing after it: an answer that doesn't stream raises."""
+
+    def run(pipe: tuple[session.Pipe, session.PipeDownload, session.EnclaveReply]) -> bytes:
+        device, gateway, enclave = pipe
+        events = device.receive_data(gateway.send(enclave.send(FIRST)), at=AT)
+        received = b"".join(event.data for event in events if isinstance(event, AnswerData))
+        if received != FIRST:
+            raise UsageError("the first chunk doesn't bring the first piece")
+        return received
+
+    return Operation("first byte of a streamed answer", run, None, prepare=parties().pipe, batches=10)
 
 
 def handshake() -> Operation:
@@ -77,6 +119,31 @@ def _evidence() -> dict[str, object]:
     """The fields of an appraisal's result, for a channel that is released without one."""
     evidence = appraisal().once()
     return {name: getattr(evidence, name) for name in type(evidence).__dataclass_fields__}
+
+
+class Requests:
+    """Private requests one after another, of one gateway and one store."""
+
+    def __init__(self) -> None:
+        self._parties = parties()
+        self._store = MemoryStore(1 << 20)
+
+    def __call__(self) -> None:
+        with self._parties.pause:
+            token = self._parties.issued()
+        self._parties.spend(token, self._store)
+
+
+class Spends:
+    """Tokens of one issuer's key, reserved and committed one after another."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore(1 << 20)
+        self._key_id = os.urandom(32)
+
+    def __call__(self) -> None:
+        key = SpendKey(self._key_id, os.urandom(32), AT + 3600)
+        self._store.commit(self._store.reserve(key, at=AT, lease=30), at=AT)
 
 
 class PipeStream:
