@@ -43,9 +43,11 @@ class Demands:
     @classmethod
     def of(cls, directory: Directory, role: str, anchors: Anchors, *, at: int) -> Demands:
         """Raises :class:`ExpiredError` for a directory out of its time, :class:`UntrustedError` for a role that it
-        doesn't list, :class:`UnsupportedError` when no suite is shared with the gateway.
+        doesn't list, :class:`UnsupportedError` when no suite is shared with the gateway, and what
+        :meth:`Anchors.check` raises.
         """
         contents = directory.contents.get(at=at)
+        anchors.check(contents)
         service = contents.service(role)
         return cls(contents, service, anchors, directory.contents.map(lambda it: select(it.keys, SUITES)))
 
@@ -214,9 +216,10 @@ def attest(
     """
     offer = Offer.decode(opened.offer)
     announcement = Announcement.decode(offer.announcement)
-    if announcement.suite not in SUITES or offer.format not in FORMATS:
+    # req: privproc1/4.8 hybrid-suite-if-demanded
+    if announcement.suite not in demands.anchors.suites or offer.format not in FORMATS:
         # req: privproc1/4.8 only-what-open-listed
-        raise PolicyError("the enclave's suite or evidence format was not offered")
+        raise PolicyError("the enclave's suite or evidence format was not offered, or isn't hybrid as required")
     established = tls.finish(offer.flight)
     leaf, role, th1 = established.leaf, demands.service.role, transcript.opened(*parts)
     binding = established.binding(role=role, th1=th1, announcement=offer.announcement)

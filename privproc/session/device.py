@@ -97,7 +97,8 @@ def begin(
 
     ``token`` is spent by this; whoever keeps tokens must have marked it before the request is sent. Raises, and spends
     nothing: :class:`ExpiredError` for a directory past its time, :class:`UntrustedError` for a role that it doesn't
-    list, :class:`UnsupportedError` when no suite is shared, :class:`UsageError` for a token of another issuer or epoch.
+    list, :class:`UnsupportedError` when no suite is shared, :class:`PolicyError` for a directory that isn't hybrid if
+    ``anchors`` require that, :class:`UsageError` for a token of another issuer or epoch.
     """
     demands = Demands.of(directory, role, anchors, at=at)
     outgoing = ohttp.begin(demands.selection, at=at)

@@ -15,11 +15,14 @@ from privproc import ledger
 from privproc.attestation import nvidia, snp
 from privproc.attestation.cache import Cache
 from privproc.attestation.roots import Roots
-from privproc.errors import DecodeError, PeerError, UntrustedError, UsageError
+from privproc.errors import DecodeError, PeerError, PolicyError, UntrustedError, UsageError
+from privproc.hpke import Suite
 from privproc.keypackage import SIGNERS, Agreed, Grid, Seen, Signers, agree, signers_from
 from privproc.ledger import Checkpoint, LogPolicy
 from privproc.ledger.merkle import EMPTY_ROOT
+from privproc.ratls import Group
 from privproc.session.contents import Contents
+from privproc.session.profile import HYBRID, SUITES
 from privproc.trust import Earned, Trusted
 from privproc.wire import Reader, Writer
 
@@ -77,7 +80,8 @@ class Anchors:
     mirrors silent; ``package_log`` and ``package_namespace`` where packages are logged; ``logs`` the policy for each
     log of measurements, by origin; ``roots`` the pinned roots of the hardware vendor, ``device_roots`` those of the
     vendor of GPUs. ``cache``, of the device's own, keeps what was verified about the former's authorities; without one
-    they are verified for each session.
+    they are verified for each session. ``require_hybrid``: nothing is sent to a gateway key, in a TLS group, or to an
+    enclave or node, that isn't post-quantum; without it hybrids are used wherever the other end has them.
     """
 
     signers: Signers
@@ -90,6 +94,7 @@ class Anchors:
     roots: snp.Roots
     device_roots: Roots = nvidia.NVIDIA_ROOTS
     cache: Cache | None = field(default=None, compare=False)
+    require_hybrid: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.mirrors)) != len(self.mirrors) or not len(self.mirrors) // 2 < self.agreeing <= len(
@@ -97,6 +102,18 @@ class Anchors:
         ):
             # req: privproc1/3.5 majority-of-mirrors
             raise UsageError("mirrors have names of their own, and a majority of them must agree")
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """The HPKE suites that a gateway, an enclave or a node may use with this device. What it sends is the same."""
+        return HYBRID if self.require_hybrid else SUITES
+
+    def check(self, contents: Contents) -> None:
+        """Raise :class:`PolicyError` for a gateway key or TLS group that ``require_hybrid`` excludes."""
+        hybrid = contents.group is Group.X25519MLKEM768 and contents.keys.configs[0].kem is HYBRID[0].kem
+        if self.require_hybrid and not hybrid:
+            # req: privproc1/4.1 hybrid-if-demanded
+            raise PolicyError("the directory's gateway key or TLS group isn't hybrid, which this device requires")
 
 
 @dataclass(frozen=True, slots=True)

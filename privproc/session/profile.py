@@ -16,6 +16,7 @@ __all__ = [
     "ATTESTATIONS",
     "CONTINUE_PATH",
     "FORMATS",
+    "HYBRID",
     "IDLE",
     "INCREMENTAL",
     "LEASE",
@@ -38,6 +39,9 @@ SUITES: Final = (
     Suite(Kem.X25519_SHA256, Kdf.HKDF_SHA256, Aead.AES_128_GCM),
 )
 """HPKE suites, the hybrid first: for the gateway's configuration, and for the enclave's one-time key."""
+
+HYBRID: Final = SUITES[:1]
+"""Those with a post-quantum half."""
 
 FORMATS: Final = (EvidenceFormat.SEV_SNP,)
 

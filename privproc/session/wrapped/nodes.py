@@ -16,7 +16,7 @@ from privproc.attestation.nodekey import node_digest, node_report_data
 from privproc.errors import ExpiredError, PeerError, PolicyError, UnsupportedError, UntrustedError, UsageError
 from privproc.session.directory import Anchors, Directory
 from privproc.session.grounds import grounds
-from privproc.session.profile import FORMATS, SUITES
+from privproc.session.profile import FORMATS
 from privproc.session.wrapped.messages import Passport, Roster, Statement
 from privproc.session.wrapped.profile import LONGEST, MARGIN
 from privproc.trust import Earned, check_window
@@ -87,15 +87,16 @@ def learn_nodes(
 
     Enough mirrors must show the same bytes. Passports that don't hold, past their time say, are left out, as long as
     enough are left. Raises :class:`UntrustedError` (mirrors disagree, another role or package, a node twice),
-    :class:`PolicyError` for a suite that isn't one of the protocol's or another than the others',
-    :class:`DecodeError`, :class:`UnsupportedError`, and what :func:`verify_passport` raises.
+    :class:`PolicyError` for a suite that isn't one of the protocol's, another than the others', or classic where
+    ``anchors`` require hybrids, :class:`DecodeError`, :class:`UnsupportedError`, and what :func:`verify_passport` raises.
     """
     contents = directory.contents.get(at=at)
+    anchors.check(contents)
     contents.service(role)
     roster = Roster.decode(_agreed(copies, anchors))
     statements = [Statement.decode(passport.statement) for passport in roster.passports]
     for statement in statements:
-        _check_belongs(statement, directory, role)
+        _check_belongs(statement, directory, role, anchors)
     suite = statements[0].suite
     if any(statement.suite != suite for statement in statements):
         raise PolicyError("roster: nodes of different suites would tell requests apart")
@@ -125,12 +126,13 @@ def _agreed(copies: Sequence[tuple[str, bytes]], anchors: Anchors) -> bytes:
     raise UntrustedError("roster: too few mirrors show the same")
 
 
-def _check_belongs(statement: Statement, directory: Directory, role: str) -> None:
+def _check_belongs(statement: Statement, directory: Directory, role: str, anchors: Anchors) -> None:
     if statement.role != role or statement.package != directory.package:
         # req: privproc1/14.3 statements
         raise UntrustedError("node is of another role or package")
-    if statement.suite not in SUITES:
-        raise PolicyError("node's suite is none of the protocol's")
+    # req: privproc1/14.3 hybrid-nodes-if-demanded
+    if statement.suite not in anchors.suites:
+        raise PolicyError("node's suite is none of the protocol's, or isn't hybrid as required")
 
 
 def verify_passport(passport: Passport, directory: Directory, *, role: str, anchors: Anchors, at: int) -> VerifiedNode:
@@ -145,7 +147,7 @@ def verify_passport(passport: Passport, directory: Directory, *, role: str, anch
     statement = Statement.decode(passport.statement)
     if statement.format not in FORMATS:
         raise UnsupportedError(f"evidence of format {statement.format}")
-    _check_belongs(statement, directory, role)
+    _check_belongs(statement, directory, role, anchors)
     if statement.not_after - statement.not_before > LONGEST:
         raise PolicyError("node's key lives too long")
     # req: privproc1/14.3 windows
