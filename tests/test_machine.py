@@ -289,7 +289,7 @@ def flipped(data: bytes, position: int) -> bytes:
 
 
 TestPrivateRequests = pytest.mark.slow(PrivateRequests.TestCase)
-TestPrivateRequests.settings = settings(max_examples=30, stateful_step_count=40)
+TestPrivateRequests.settings = settings(max_examples=settings().max_examples // 10, stateful_step_count=200)
 
 
 def test_the_machine_notices_a_store_that_forgets() -> None:

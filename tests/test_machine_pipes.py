@@ -342,7 +342,7 @@ class PipedRequests(PrivateRequests):
 
 
 TestPipedRequests = PipedRequests.TestCase
-TestPipedRequests.settings = settings(max_examples=30, stateful_step_count=40)
+TestPipedRequests.settings = settings(max_examples=settings().max_examples // 10, stateful_step_count=200)
 
 
 def answering() -> tuple[PipedRequests, Line]:
