@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import pytest
@@ -38,6 +38,7 @@ TOKENS = 2
 KEY = Secret(bytes(range(32)))
 FORWARD_SIZE = 2144
 QUESTION = b"When does the boat leave the harbour?"
+L = TypeVar("L", bound="Life")
 
 
 class Crash(Exception):
@@ -171,13 +172,13 @@ class Life:
 
 
 @contextmanager
-def living(folder: Path) -> Iterator[Life]:
+def living(folder: Path, kind: type[L] = Life) -> Iterator[L]:
     nonces = Nonces()
     with (
         mock.patch.object(Aead.AES_128_GCM, "_new", nonces.watch(Aead.AES_128_GCM._new)),
         mock.patch.object(Aead.AES_256_GCM, "_new", nonces.watch(Aead.AES_256_GCM._new)),
     ):
-        life = Life(folder)
+        life = kind(folder)
         try:
             yield life
         finally:
