@@ -40,7 +40,7 @@ MODULES = {  # the module's own test files, and the kinds of vector files that a
     "httpauth": (["httpauth"], ["tokens-headers"]),
     "tokens.token": (["tokens"], ["tokens-decode", "tokens-type2"]),
     "tokens.challenge": (["tokens"], ["tokens-challenge", "tokens-decode", "tokens-headers"]),
-    "tokens.redemption": (["redemption"], ["tokens-redeem"]),
+    "tokens.redemption": (["tokens", "tokens_voprf"], ["tokens-redeem"]),
     "blindrsa.protocol": (["blindrsa"], ["blindrsa", "blindrsa-fault"]),
     "voprf.protocol": (["voprf"], ["voprf", "voprf-fault"]),
     "voprf.dleq": (["voprf"], ["voprf", "voprf-fault"]),
