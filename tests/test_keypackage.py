@@ -134,6 +134,29 @@ def test_fields_of_a_package_are_checked(change) -> None:
         Package.decode(cose.encode(list(fields)))
 
 
+def test_bounds_of_a_package() -> None:
+    last = LAST_EPOCH
+    for value in (Package("x", 0, 0, 0, b"", b""), Package("é" * 32, last, last, last, bytes(48), bytes(1000))):
+        assert Package.decode(value.encode()) == value
+    for over in (
+        Package("é" * 32 + "x", 0, 0, 0, b"", b""),
+        Package("x", last + 1, 0, 0, b"", b""),
+        Package("x", 0, last + 1, 0, b"", b""),
+        Package("x", 0, 0, last + 1, b"", b""),
+        Package("x", 0, 0, 0, bytes(1), b""),
+        Package("x", 0, 0, 0, bytes(49), b""),
+    ):
+        with pytest.raises(UsageError):
+            over.encode()
+
+
+def test_errors_name_what_was_read() -> None:
+    for decode in (Package.decode, check):
+        with pytest.raises(DecodeError) as raised:
+            decode(b"\xff")
+        assert raised.value.what == "package"
+
+
 def test_encoding_what_would_be_refused_is_the_callers_mistake() -> None:
     for wrong in (package(purpose=""), package(previous=b"x"), package(content=None)):  # type: ignore[arg-type]
         with pytest.raises(UsageError):
@@ -494,6 +517,14 @@ def test_keys_are_opaque_and_checked() -> None:
         with pytest.raises(UsageError):
             wrong()
     assert Seen(0, bytes(48)).epoch == 0
-    for epoch, digest in ((-1, bytes(48)), (0, b"")):
+    assert Seen(0, bytes(48), bytes(48)).previous == bytes(48)
+    for epoch, *digests in (
+        (-1, bytes(48)),
+        (0, b""),
+        (0, bytes(49)),
+        (0, bytes(48), bytes(1)),
+        (0, bytes(48), bytes(47)),
+        (0, bytes(48), bytes(49)),
+    ):
         with pytest.raises(UsageError):
-            Seen(epoch, digest)
+            Seen(epoch, *digests)
