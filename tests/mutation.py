@@ -45,7 +45,7 @@ MODULES = {  # the module's own test files, and the kinds of vector files that a
     "voprf.protocol": (["voprf"], ["voprf", "voprf-fault"]),
     "voprf.dleq": (["voprf"], ["voprf", "voprf-fault"]),
     "ledger.merkle": (["ledger"], ["merkle"]),
-    "ledger.proof": (["ledger"], ["ledger"]),
+    "ledger.proof": (["ledger", "ledger_cosignature"], ["ledger"]),
     "ledger.checkpoint": (["ledger", "ledger_cosignature"], ["checkpoint"]),
     "keypackage.package": (["keypackage"], ["keypackage"]),
     "keypackage.agreement": (["keypackage"], ["keypackage"]),
