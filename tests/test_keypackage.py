@@ -122,7 +122,6 @@ def test_every_flipped_bit_is_refused(place: int, bit: int) -> None:
         {7: None},
         {8: 0},
     ],
-    ids=str,
 )
 # req: privproc1/7.2 payload-form
 def test_fields_of_a_package_are_checked(change) -> None:
@@ -474,7 +473,6 @@ def test_signers_contract(data: bytes, place: int, byte: int) -> None:
         [[bytes(32), -1, 1]],
         [[bytes(32), epoch, epoch] for epoch in range(MAX_TERMS + 1)],
     ],
-    ids=lambda value: str(value)[:50],
 )
 # req: privproc1/7.8 one-signer-an-epoch
 def test_lists_that_are_refused(value) -> None:

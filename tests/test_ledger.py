@@ -368,7 +368,6 @@ def test_checkpoint_codec(size: int, head: bytes, extensions: list[str]) -> None
         ["log", "1", "x", *["extension"] * 17],
         ["log\r", "1", "x"],
     ],
-    ids=str,
 )
 def test_malformed_checkpoints(lines: list[str]) -> None:
     text = "".join(f"{'A' * 43 + '=' if line == 'x' else line}\n" for line in lines)
@@ -551,7 +550,7 @@ def test_logged(world: Ledger) -> None:
         ({"minimum_version": -1}, UsageError),
         ({"minimum_version": None}, UsageError),
     ],
-    ids=str,
+    ids=lambda it: it.__name__ if isinstance(it, type) else ",".join(it),
 )
 # req: privproc1/4.8 logged-measurement
 # req: privproc1/7.7 no-rollback
