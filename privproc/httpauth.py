@@ -57,15 +57,19 @@ class _Grammar(NamedTuple):
     before: re.Pattern[str]
     parameter: re.Pattern[str]
 
-    @classmethod
-    def of(cls, spaces: str, before: str, unquoted: str) -> _Grammar:
-        # Possessive quantifiers: no input makes these patterns backtrack.
-        parameter = rf"({TCHAR}++)[ \t]*+=[ \t]*+(?:({unquoted})|{QUOTED})"
-        return cls(re.compile(spaces), re.compile(before), re.compile(parameter))
 
-
-STRICT = _Grammar.of(r" *+", "", rf"{TCHAR}++")
-LENIENT = _Grammar.of(r"[ \t]*+", COMMAS.pattern, r"[/!#$%&'*+\-.^_`|~0-9A-Za-z]++=*+")
+# Possessive quantifiers: no input makes these patterns backtrack.
+ASSIGNED = rf"({TCHAR}++)[ \t]*+=[ \t]*+"
+STRICT = _Grammar(
+    re.compile(r" *+"),
+    re.compile(""),
+    re.compile(rf"{ASSIGNED}(?:({TCHAR}++)|{QUOTED})"),
+)
+LENIENT = _Grammar(
+    re.compile(r"[ \t]*+"),
+    COMMAS,
+    re.compile(rf"{ASSIGNED}(?:([/!#$%&'*+\-.^_`|~0-9A-Za-z]++=*+)|{QUOTED})"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +190,10 @@ def _challenge(grammar: _Grammar, text: str, at: int) -> tuple[Auth, int]:
     raise DecodeError("authentication field", "neither parameters nor a token68 after the scheme", start)
 
 
-def _parameters(grammar: _Grammar, text: str, scheme: str, parameter: re.Match[str] | None) -> tuple[Auth, int]:
+def _parameters(grammar: _Grammar, text: str, scheme: str, parameter: re.Match[str]) -> tuple[Auth, int]:
+    """A challenge whose first parameter this is, and where the next one starts."""
     found: dict[str, str] = {}
-    at = 0
-    while parameter is not None:
+    while True:
         name, token, quoted = parameter.groups()
         if name.lower() in found:
             raise DecodeError("authentication field", "a parameter occurs twice", parameter.start())
@@ -197,8 +201,10 @@ def _parameters(grammar: _Grammar, text: str, scheme: str, parameter: re.Match[s
         if len(found) > MAX_PARAMETERS:
             raise LimitError(f"authentication field: more than {MAX_PARAMETERS} parameters")
         at = _next(text, parameter.end())
-        parameter = grammar.parameter.match(text, at)
-    return Auth(scheme, tuple(found.items())), at
+        following = grammar.parameter.match(text, at)
+        if following is None:
+            return Auth(scheme, tuple(found.items())), at
+        parameter = following
 
 
 def _next(text: str, at: int) -> int:

@@ -294,6 +294,11 @@ def test_no_input_takes_long(part):
             assert time.perf_counter() - start < 1
 
 
+def test_a_scheme_alone_has_no_space_behind_it():
+    assert Auth("A").encode() == b"A"
+    assert encode_challenges([Auth("A"), Auth("B")]) == b"A, B"
+
+
 @pytest.mark.parametrize("value", [b"", b",", b"A, B", b"A b=c, B"])
 def test_credentials_are_one(value):
     with pytest.raises(DecodeError):

@@ -122,7 +122,6 @@ def test_every_flipped_bit_is_refused(place: int, bit: int) -> None:
         {7: None},
         {8: 0},
     ],
-    ids=str,
 )
 # req: privproc1/7.2 payload-form
 def test_fields_of_a_package_are_checked(change) -> None:
@@ -132,6 +131,29 @@ def test_fields_of_a_package_are_checked(change) -> None:
         Package.decode(cose.encode(fields))
     with pytest.raises(DecodeError):
         Package.decode(cose.encode(list(fields)))
+
+
+def test_bounds_of_a_package() -> None:
+    last = LAST_EPOCH
+    for value in (Package("x", 0, 0, 0, b"", b""), Package("é" * 32, last, last, last, bytes(48), bytes(1000))):
+        assert Package.decode(value.encode()) == value
+    for over in (
+        Package("é" * 32 + "x", 0, 0, 0, b"", b""),
+        Package("x", last + 1, 0, 0, b"", b""),
+        Package("x", 0, last + 1, 0, b"", b""),
+        Package("x", 0, 0, last + 1, b"", b""),
+        Package("x", 0, 0, 0, bytes(1), b""),
+        Package("x", 0, 0, 0, bytes(49), b""),
+    ):
+        with pytest.raises(UsageError):
+            over.encode()
+
+
+def test_errors_name_what_was_read() -> None:
+    for decode in (Package.decode, check):
+        with pytest.raises(DecodeError) as raised:
+            decode(b"\xff")
+        assert raised.value.what == "package"
 
 
 def test_encoding_what_would_be_refused_is_the_callers_mistake() -> None:
@@ -159,7 +181,7 @@ def test_a_package_counts_from_one_epoch_ahead_to_its_end() -> None:
     check(sealed(), at=GRID.start(4))
     check(sealed(), at=GRID.start(6) - 1)
     for at in (GRID.start(4) - 1, GRID.start(6)):
-        with pytest.raises(ExpiredError):
+        with pytest.raises(ExpiredError, match=r"^package"):
             check(sealed(), at=at)
 
 
@@ -265,7 +287,8 @@ def test_the_most_telling_error_when_no_copy_verifies() -> None:
 def test_memory() -> None:
     five = sealed()
     seen = settle(five, five).seen
-    assert settle(five, five, seen=seen).seen == seen
+    for kept in (seen, Seen(5, seen.digest)):
+        assert settle(five, five, seen=kept).seen == kept
     following = sealed(6, previous=seen.digest)
     newer = settle(following, following, seen=seen).seen
     assert newer.epoch == 6
@@ -450,7 +473,6 @@ def test_signers_contract(data: bytes, place: int, byte: int) -> None:
         [[bytes(32), -1, 1]],
         [[bytes(32), epoch, epoch] for epoch in range(MAX_TERMS + 1)],
     ],
-    ids=lambda value: str(value)[:50],
 )
 # req: privproc1/7.8 one-signer-an-epoch
 def test_lists_that_are_refused(value) -> None:
@@ -494,6 +516,14 @@ def test_keys_are_opaque_and_checked() -> None:
         with pytest.raises(UsageError):
             wrong()
     assert Seen(0, bytes(48)).epoch == 0
-    for epoch, digest in ((-1, bytes(48)), (0, b"")):
+    assert Seen(0, bytes(48), bytes(48)).previous == bytes(48)
+    for epoch, *digests in (
+        (-1, bytes(48)),
+        (0, b""),
+        (0, bytes(49)),
+        (0, bytes(48), bytes(1)),
+        (0, bytes(48), bytes(47)),
+        (0, bytes(48), bytes(49)),
+    ):
         with pytest.raises(UsageError):
-            Seen(epoch, digest)
+            Seen(epoch, *digests)

@@ -207,6 +207,40 @@ def test_malformed_lines(line: str) -> None:
         Note.decode(f"text\n\n{line}\n".encode())
 
 
+@pytest.mark.parametrize(
+    ("decode", "data", "what"),
+    [
+        (NoteKey.parse, "a b+00000000+AQ==", "verifier key"),
+        (NoteKey.parse, "a\x7f+00000000+AQ==", "verifier key"),
+        (NoteKey.parse, "a+00000000+AQ=", "verifier key"),
+        (NoteKey.parse, "a+00000000+", "verifier key"),
+        (NoteSignature.decode, "- a QUFBQUE=", "note"),
+        (NoteSignature.decode, "— a+b QUFBQUE=", "note"),
+        (NoteSignature.decode, "— a QUFBQUE", "note"),
+        (Note.decode, b"text\n", "note"),
+        (Checkpoint.decode, b"log\n1\n", "checkpoint"),
+        (Checkpoint.decode, b"log\n01\n" + b"A" * 43 + b"=\n", "checkpoint"),
+        (Checkpoint.decode, b"log\n1\nA\n", "checkpoint"),
+        (Checkpoint.decode, b"log\n1\nAAAA\n", "checkpoint"),
+        (Proof.decode, b"c2sp.org/tlog-proof@v1\nindex 0\n\n", "log proof"),
+        (Proof.decode, b"c2sp.org/tlog-proof@v1\nindex 00\n\nnote", "log proof"),
+        (Proof.decode, b"c2sp.org/tlog-proof@v1\nindex 0\nA\n\nnote", "log proof"),
+        (Proof.decode, b"c2sp.org/tlog-proof@v1\nextra A\nindex 0\n\nnote", "log proof"),
+    ],
+)
+def test_errors_name_what_was_read(decode, data, what: str) -> None:
+    with pytest.raises(DecodeError) as raised:
+        decode(data)
+    assert raised.value.what == what
+
+
+def test_a_note_ends_in_a_newline() -> None:
+    assert Note.decode(b"text\n\n\xe2\x80\x94 a QUFBQUE=\n")
+    for end in (b"", b"=", b" ", b"A"):
+        with pytest.raises(DecodeError):
+            Note.decode(b"text\n\n\xe2\x80\x94 a QUFBQUE=" + end)
+
+
 def test_note_bounds() -> None:
     line = "— a QUFBQUE=\n"
     assert len(Note.decode(f"text\n\n{line * 64}".encode()).signatures) == 64
@@ -239,6 +273,27 @@ def test_verifier_keys() -> None:
             NoteKey(name, kind, public)
     with pytest.raises(UsageError):
         NoteKey("\ud800", 1, bytes(32))
+    with pytest.raises(UsageError, match=r"^note key: a key name"):
+        NoteKey("a b", 1, bytes(32))
+
+
+def test_names_have_up_to_255_bytes() -> None:
+    longest = "a" + "é" * 127
+    key = NoteKey(longest, ED25519, bytes(32))
+    assert NoteKey.parse(str(key)) == key
+    assert NoteSignature.decode(f"— {longest} QUFBQUE=").name == longest
+    for name in (longest + "a", "é" * 128):
+        with pytest.raises(UsageError):
+            NoteKey(name, ED25519, bytes(32))
+        with pytest.raises(DecodeError):
+            NoteSignature.decode(f"— {name} QUFBQUE=")
+
+
+def test_keys_are_looked_up_by_their_bytes() -> None:
+    one, other = NoteKey("a", ED25519, bytes(32)), NoteKey("a", ED25519, b"\1" * 32)
+    assert hash(one) == hash(NoteKey("a", ED25519, bytes(32)))
+    assert hash(one) != hash(other)
+    assert {one: 1, other: 2}[other] == 2
 
 
 # req: privproc1/7.5 other-lines-are-skipped
@@ -313,7 +368,6 @@ def test_checkpoint_codec(size: int, head: bytes, extensions: list[str]) -> None
         ["log", "1", "x", *["extension"] * 17],
         ["log\r", "1", "x"],
     ],
-    ids=str,
 )
 def test_malformed_checkpoints(lines: list[str]) -> None:
     text = "".join(f"{'A' * 43 + '=' if line == 'x' else line}\n" for line in lines)
@@ -321,6 +375,20 @@ def test_malformed_checkpoints(lines: list[str]) -> None:
         Checkpoint.decode(text.encode())
     with pytest.raises(DecodeError):
         Checkpoint.decode(b"\xff" + text.encode())
+
+
+def test_checkpoint_bounds() -> None:
+    largest = Checkpoint("log", (1 << 63) - 1, bytes(32), ("extension",) * 16)
+    empty = Checkpoint("log", 0, bytes(32))
+    for value in (largest, empty):
+        assert Checkpoint.decode(value.encode()) == value
+    for arguments in (("log", 1 << 63, bytes(32)), ("log", 0, bytes(33)), ("log", 0, bytes(32), ("extension",) * 17)):
+        with pytest.raises(UsageError):
+            Checkpoint(*arguments)
+    longest = empty.encode() + b"a" * (MAX_NOTE - len(empty.encode()) - 1) + b"\n"
+    assert Checkpoint.decode(longest).encode() == longest
+    with pytest.raises(DecodeError, match="more than"):
+        Checkpoint.decode(longest[:-1] + b"a\n")
 
 
 def test_checkpoints_are_checked_when_made() -> None:
@@ -409,8 +477,26 @@ def test_malformed_proofs(head: str) -> None:
 
 # req: privproc1/7.6 proof-form
 def test_proofs_are_bounded() -> None:
+    longest = Proof(0, (), b"a" * (MAX_NOTE + 16384 - len(Proof(0, (), b"").encode())))
+    assert len(longest.encode()) == MAX_NOTE + 16384
+    assert Proof.decode(longest.encode()) == longest
     with pytest.raises(DecodeError, match="more than"):
-        Proof.decode(Proof(0, (), bytes(MAX_NOTE + 20000)).encode())
+        Proof.decode(longest.encode() + b"a")
+
+
+# req: privproc1/7.6 proof-form
+def test_bounds_of_what_is_in_a_proof() -> None:
+    for index, count, size in ((0, 0, 1), ((1 << 63) - 1, 63, 4096)):
+        value = Proof(index, (bytes(32),) * count, b"note", b"a" * size)
+        assert Proof.decode(value.encode()) == value
+    for wrong in (
+        Proof(1 << 63, (), b"note"),
+        Proof(0, (bytes(32),) * 64, b"note"),
+        Proof(0, (bytes(33),), b"note"),
+        Proof(0, (), b"note", bytes(4097)),
+    ):
+        with pytest.raises(DecodeError):
+            Proof.decode(wrong.encode())
 
 
 def test_a_published_proof(shared) -> None:
@@ -464,7 +550,7 @@ def test_logged(world: Ledger) -> None:
         ({"minimum_version": -1}, UsageError),
         ({"minimum_version": None}, UsageError),
     ],
-    ids=str,
+    ids=lambda it: it.__name__ if isinstance(it, type) else ",".join(it),
 )
 # req: privproc1/4.8 logged-measurement
 # req: privproc1/7.7 no-rollback
@@ -473,6 +559,12 @@ def test_what_is_expected_holds(world: Ledger, expected, error) -> None:
     with pytest.raises(error) as caught:
         check(world, **expected)
     assert caught.type is error
+
+
+# req: privproc1/7.7 no-rollback
+def test_the_floor_itself_counts_and_a_minimum_of_none(world: Ledger) -> None:
+    for expected in ({"floor": world.head()}, {"minimum_version": 0}, {"floor": world.head(), "minimum_version": 0}):
+        assert check(world, **expected).checkpoint == world.head()
 
 
 # req: privproc1/7.7 the-log-signs

@@ -79,6 +79,7 @@ def test_what_cannot_be_said_in_a_subtree_message() -> None:
         with pytest.raises(UsageError):
             cosigned_subtree(cosigner, time, head)
     assert len(cosigned_subtree("é" * 127 + "a", (1 << 63) - 1, replace(HEAD, origin="a" * 255))) == 12 + 512 + 64 - 8
+    assert len(cosigned_subtree("a", 0, replace(HEAD, origin="a"))) == 12 + 4 + 64 - 8
 
 
 def test_ml_dsa_keys() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import privproc
-from tests.mutation import MODULES, ROOT, SURVIVORS, Survivor, functions, general, known, survivor
+from tests.mutation import MODULES, ROOT, SURVIVORS, Survivor, check_names, functions, general, known, survivor
 
 LISTED, _ = known(SURVIVORS.read_text())
 
@@ -44,3 +44,14 @@ def test_a_mutant_is_known_by_what_it_changes() -> None:
     assert changed == Survivor("m", "A.f", "return int(a, 'big')", "return int(a)")
     assert general(changed, [", 'big'"])
     assert not general(changed, [", 'little'"])
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+def test_tests_that_would_kill_whatever_runs_are_noticed(tmp_path: Path) -> None:
+    text = "import pytest\n\n@pytest.mark.parametrize('it', [b'%s'], ids=str)\ndef test_it(it):\n    pass\n"
+    (tmp_path / "test_good.py").write_text(text % "a")
+    (tmp_path / "test_bad.py").write_text(text % "\\0")
+    check_names(["test_good.py"], tmp_path)
+    with pytest.raises(SystemExit, match="by their names"):
+        check_names(["test_good.py", "test_bad.py"], tmp_path)

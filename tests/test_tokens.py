@@ -176,9 +176,16 @@ def test_token_sizes_are_checked(fields):
 
 
 def test_errors_name_what_was_read():
+    challenge = ("challenge", base64url.encode_padded(CHALLENGE.encode()))
     for make, what in (
         (lambda: Token.decode(b"\0\2"), "Token"),
         (lambda: Token.from_authorization(b'PrivateToken token="AAI"'), "token"),
+        (lambda: TokenChallenge.decode(b"\0\2"), "TokenChallenge"),
+        (lambda: OfferedChallenge.decode(httpauth.Auth("PrivateToken", (("challenge", "!"),))), "challenge"),
+        (
+            lambda: OfferedChallenge.decode(httpauth.Auth("PrivateToken", (challenge, ("token-key", "!")))),
+            "token-key",
+        ),
     ):
         with pytest.raises(DecodeError) as raised:
             make()
@@ -187,6 +194,8 @@ def test_errors_name_what_was_read():
         (lambda: Token.decode(b"\x12\x34"), "Token"),
         (lambda: Token(0x1234, bytes(32), bytes(32), bytes(32), b""), "Token"),
         (lambda: TokenKey(0x1234, b""), "token key"),
+        (lambda: TokenChallenge.decode(b"\x12\x34"), "TokenChallenge"),
+        (lambda: TokenChallenge(0x1234, "a", b"", ()), "TokenChallenge"),
     ):
         with pytest.raises(UnsupportedError, match=rf"^{what}: token type 0x1234$"):
             make()
@@ -287,6 +296,20 @@ def _raw_challenge(issuer_name: bytes, context: bytes, origins: bytes) -> bytes:
 def test_malformed_challenges(raw):
     with pytest.raises(DecodeError):
         TokenChallenge.decode(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "offset"),
+    [
+        (_raw_challenge(b"", b"", b""), 4),
+        (_raw_challenge(b"a", bytes(33), b""), 6),
+        (_raw_challenge(b"a", bytes(32), b"")[:-1], 38),
+    ],
+)
+def test_a_length_that_is_refused_is_named_by_its_place(raw, offset):
+    with pytest.raises(DecodeError) as raised:
+        TokenChallenge.decode(raw)
+    assert raised.value.offset == offset
 
 
 # --- base64url
@@ -398,6 +421,18 @@ def test_malformed_offers(params, error):
         OfferedChallenge.decode(httpauth.Auth("PrivateToken", params))
 
 
+def test_bounds_of_an_offer():
+    """The oldest age and the longest key that are read, and no age at all."""
+    for offer in (
+        OfferedChallenge(CHALLENGE, max_age=0),
+        OfferedChallenge(CHALLENGE, max_age=10**10 - 1),
+        OfferedChallenge(CHALLENGE, bytes(3072)),
+    ):
+        assert OfferedChallenge.decode(offer.encode()) == offer
+    with pytest.raises(DecodeError, match="4096"):
+        OfferedChallenge.decode(OfferedChallenge(CHALLENGE, bytes(3073)).encode())
+
+
 def test_another_scheme_is_no_offer():
     with pytest.raises(UnsupportedError):
         OfferedChallenge.decode(httpauth.Auth("Basic", OfferedChallenge(CHALLENGE).encode().params))
@@ -415,6 +450,15 @@ def test_grease_is_refused_and_varies():
         seen.add(contents[:2])
         assert int.from_bytes(contents[:2], "big") in GREASE
     assert len(seen) > 3
+
+
+# req: rfc9577/6.2.1 reserved-types-at-random
+def test_grease_has_every_type_and_every_length_independently():
+    found = [base64url.decode_padded(grease_challenge().get("challenge"), "x") for _ in range(3000)]
+    assert {int.from_bytes(contents[:2], "big") for contents in found} == GREASE
+    assert {len(contents) for contents in found} == set(range(2 + 32, 2 + 96))
+    assert len({(contents[:2], len(contents)) for contents in found}) > 256
+    assert len({contents[2:34] for contents in found}) == 3000
 
 
 # --- keys and directory

@@ -8,7 +8,6 @@ unknown keys are skipped, as the specification demands.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Sequence
@@ -59,10 +58,10 @@ _NOT_IN_NAME = re.compile(r"[\s+\0-\x1f]")  # \s: every Unicode space
 def decode_base64(text: str, what: str) -> bytes:
     """Standard Base64 with padding (RFC 4648 §4), in its one form. Raises :class:`DecodeError`."""
     try:
-        data = binascii.a2b_base64(text, strict_mode=True)
+        data = base64.b64decode(text)
     except ValueError:
         raise DecodeError(what, "not Base64") from None
-    if binascii.b2a_base64(data, newline=False).decode() != text:
+    if base64.b64encode(data).decode() != text:  # whatever was skipped in decoding doesn't come back
         raise DecodeError(what, "not the canonical Base64")
     return data
 
@@ -77,7 +76,7 @@ def decode_number(text: str, what: str) -> int:
 
 
 def _check_name(name: str, what: str) -> None:
-    if not name or len(name.encode("utf-8", "surrogatepass")) > _MAX_NAME or _NOT_IN_NAME.search(name):
+    if not name or len(name.encode(errors="surrogatepass")) > _MAX_NAME or _NOT_IN_NAME.search(name):
         raise DecodeError(what, "a key name that is empty, too long, or has a space, plus or control character")
 
 
@@ -101,7 +100,7 @@ class NoteKey:
             _check_name(self.name, "note key")
             name = self.name.encode()
         except (DecodeError, UnicodeEncodeError) as error:
-            raise UsageError(f"note key: {error}") from None
+            raise UsageError(str(error)) from None
         if self.kind not in _PUBLIC or len(self.public) != _PUBLIC[self.kind]:
             raise UsageError("a note key is of type 1 or 4 and has 32 bytes, or of type 6 and has 1312")
         digest = hashlib.sha256(name + b"\n" + bytes([self.kind]) + self.public).digest()

@@ -60,8 +60,8 @@ class TokenChallenge:
             raise UsageError("redemption context has neither 0 nor 32 bytes")
         if not all(map(AUTHORITY.fullmatch, self.origin_info)):
             raise UsageError("an origin name is not the authority of a URI")
-        origins = ",".join(self.origin_info).encode("ascii")
-        writer = Writer().uint(2, self.token_type).vector(2, self.issuer_name.encode("ascii"))
+        origins = ",".join(self.origin_info).encode()
+        writer = Writer().uint(2, self.token_type).vector(2, self.issuer_name.encode())
         encoded = writer.vector(1, self.redemption_context).vector(2, origins).done()
         object.__setattr__(self, "_encoded", encoded)
         object.__setattr__(self, "digest", hashlib.sha256(encoded).digest())
