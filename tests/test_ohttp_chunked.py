@@ -628,6 +628,16 @@ class TestReceiversRefuse:
             assert receiver.receive_data(b"") == []
         assert receiver._pieces == []
 
+    def test_bytes_are_kept_without_a_copy(self):
+        _, receiver = begun().stream(max_chunk=1 << 20)
+        receiver.receive_data(bytes(16) + encode_varint(1 << 20))
+        piece = bytes(1 << 19)
+        tracemalloc.start()
+        assert receiver.receive_data(piece) == []
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < len(piece) // 2
+
     def test_what_was_opened_is_not_held(self):
         sender, receiver = exchange()
         wire = bytearray(sender.send(bytes(64 * MAX_CHUNK)))
