@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import hmac
 import pickle
 
 import pyhpke
@@ -41,6 +42,7 @@ from privproc.hpke import (
     setup_recipient,
     setup_sender,
 )
+from privproc.hpke._schedule import schedule_of
 from privproc.hpke.kem import ALGORITHMS
 from privproc.secret import Secret
 from tests.codec import check_codec, check_contract
@@ -472,6 +474,13 @@ def test_exports_agree_and_separate(suite, context, length):
     assert sender.export(context, 33).expose()[:32] != sender.export(context, 32).expose()  # the length is hashed
 
 
+@pytest.fixture
+def _schedules_anew():
+    """Suites share their schedules; what a test is to see of making one is made in the test."""
+    schedule_of.cache_clear()
+
+
+@pytest.mark.usefixtures("_schedules_anew")
 @pytest.mark.parametrize("kdf", Kdf)
 def test_export_lengths(kdf):
     """Never fewer bytes than asked for, and never none: netty once took a failed export for a key (CVE-2026-41207)."""
@@ -565,22 +574,45 @@ def test_two_stage_inputs_have_no_such_end():
     assert recipient.open(sender.seal(b"hello")) == b"hello"
 
 
-@pytest.mark.parametrize("kdf", [kdf for kdf in Kdf if not kdf.two_stage])
-def test_one_stage_schedule_from_its_parts(kdf):
-    """CombineSecrets_OneStage and Export_OneStage (draft-ietf-hpke-hpke-05 §5), once more; no vector has a PSK."""
-    suite = Suite(Kem.X25519_SHA256, kdf, Aead.CHACHA20_POLY1305)
-    suite_id = b"HPKE-v1HPKE\0\x20\0" + bytes([kdf]) + b"\0\3"
+@pytest.mark.usefixtures("_schedules_anew")
+@pytest.mark.parametrize("psk", [None, PSK], ids=["base", "psk"])
+@pytest.mark.parametrize("aead", [aead for aead in Aead if aead is not Aead.EXPORT_ONLY], ids=lambda aead: aead.name)
+@pytest.mark.parametrize("kdf", Kdf, ids=lambda kdf: kdf.name)
+def test_schedule_from_its_parts(kdf, aead, psk):
+    """CombineSecrets and Export (draft-ietf-hpke-hpke-05 §5), once more; no vector has a PSK with SHAKE."""
+    suite_id = b"HPKE-v1HPKE\0\x20\0" + bytes([kdf]) + b"\0" + bytes([aead])
+    shared, info = b"s" * 32, b"information"
+    mode, secret, psk_id = (b"\0", b"", b"") if psk is None else (b"\1", psk.secret.expose(), psk.psk_id)
+
+    def extract(salt, label, ikm):
+        return hmac.digest(salt, suite_id + label + ikm, kdf.hash)
+
+    def expand(prk, label, context, length):
+        return hmac.digest(prk, length.to_bytes(2, "big") + suite_id + label + context + b"\1", kdf.hash)[:length]
 
     def derive(ikm, label, context, length):
         labeled = ikm + suite_id + len(label).to_bytes(2, "big") + label + length.to_bytes(2, "big") + context
         return hashlib.new(kdf.hash, labeled).digest(length)
 
-    shared, info = b"s" * 32, b"information"
-    secrets = b"\0\x20" + PSK.secret.expose() + b"\0\x20" + shared
-    secret = derive(secrets, b"secret", b"\1\0\4name\0\x0b" + info, 32 + 12 + kdf.Nh)
-    sender = Sender(suite, shared, info, PSK)
-    assert sender.export(b"context", 40).expose() == derive(secret[44:], b"sec", b"context", 40)
-    assert sender.seal(b"hello", b"aad") == ChaCha20Poly1305(secret[:32]).encrypt(secret[32:44], b"hello", b"aad")
+    if kdf.two_stage:
+        prk = extract(shared, b"secret", secret)
+        context = mode + extract(b"", b"psk_id_hash", psk_id) + extract(b"", b"info_hash", info)
+        key, nonce, exporter = (
+            expand(prk, label, context, length)
+            for label, length in ((b"key", aead.Nk), (b"base_nonce", aead.Nn), (b"exp", kdf.Nh))
+        )
+        exported = expand(exporter, b"sec", b"context", 24)
+    else:
+        secrets, context = (
+            b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+            for parts in ((secret, shared), (psk_id, info))
+        )
+        whole = derive(secrets, b"secret", mode + context, aead.Nk + aead.Nn + kdf.Nh)
+        key, nonce, exporter = whole[: aead.Nk], whole[aead.Nk : -kdf.Nh], whole[-kdf.Nh :]
+        exported = derive(exporter, b"sec", b"context", 24)
+    sender = Sender(Suite(Kem.X25519_SHA256, kdf, aead), shared, info, psk)
+    assert sender.export(b"context", 24).expose() == exported
+    assert sender.seal(b"hello", b"aad") == aead.cipher(key).encrypt(nonce, b"hello", b"aad")
 
 
 # --- one shot

@@ -331,7 +331,7 @@ class TestGatewayRefuses:
     def test_bound(self):
         wire, *_ = exchange()
         gateway(max_request=len(wire)).open(wire, at=AT)
-        with pytest.raises(LimitError):
+        with pytest.raises(LimitError, match=r"^encapsulated request: "):
             gateway(max_request=len(wire) - 1).open(wire, at=AT)
         with pytest.raises(UsageError):
             gateway(max_request=0)
@@ -376,6 +376,7 @@ class TestKeyOnDemand:
         refuses_copies(received)
         with pytest.raises(SpentError):
             received.open(gateway_key(), at=AT)
+        assert repr(receive(wire, max_request=len(wire))._state) == "[<_Received>]"
 
     def test_header(self):
         check_codec(RequestHeader.decode, bytes(range(7)), reencode=RequestHeader.encode)
@@ -409,6 +410,7 @@ class TestKeyOnDemand:
             receive(wire, max_request=len(wire) - 1)
         with pytest.raises(DecodeError):
             receive(wire[:6], max_request=1000)
+        assert receive(wire[:7], max_request=7).header == RequestHeader(7, 0x20, 1, 1)
         with pytest.raises(DecodeError):
             receive(wire[: 7 + 32 + 15], max_request=1000).open(gateway_key(), at=AT)
 

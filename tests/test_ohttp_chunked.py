@@ -545,7 +545,7 @@ class TestReceiversRefuse:
         def refused(framed, **kind):
             _, receiver = begun().stream(**kind)
             receiver.receive_data(bytes(16))
-            with pytest.raises(LimitError):
+            with pytest.raises(LimitError, match=f"over {kind.get('max_chunk', MAX_CHUNK)} bytes"):
                 receiver.receive_data(framed)
 
         for length in (MAX_CHUNK + 17, (1 << 62) - 1):
@@ -559,6 +559,11 @@ class TestReceiversRefuse:
                 for _ in range(0, MAX_CHUNK + 17, size):
                     receiver.receive_data(bytes(size))
                 receiver.receive_data(bytes(17))
+        _, receiver = exchange()
+        receiver.receive_data(bytes(16) + b"\0" + bytes(MAX_CHUNK))
+        receiver.receive_data(bytes(16))
+        with pytest.raises(LimitError):
+            receiver.receive_data(b"\0")
         out = begun()
         with pytest.raises(UsageError):
             out.stream(max_chunk=MAX_CHUNK - 1)
@@ -614,12 +619,33 @@ class TestReceiversRefuse:
             receiver.receive_data(wire)
         with pytest.raises(LimitError):
             accepted(RequestReceiver(), request)
+        most, _ = begun().stream()
+        assert message(accepted(RequestReceiver(), most.send(b"a") + most.send(b"b") + most.finish(b"c"))[1:]) == b"abc"
 
     def test_empty_pieces_are_not_kept(self):
         _, receiver = exchange()
         for _ in range(3):
             assert receiver.receive_data(b"") == []
         assert receiver._pieces == []
+
+    def test_bytes_are_kept_without_a_copy(self):
+        _, receiver = begun().stream(max_chunk=1 << 20)
+        receiver.receive_data(bytes(16) + encode_varint(1 << 20))
+        piece = bytes(1 << 19)
+        tracemalloc.start()
+        assert receiver.receive_data(piece) == []
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < len(piece) // 2
+
+    def test_what_was_opened_is_not_held(self):
+        sender, receiver = exchange()
+        wire = bytearray(sender.send(bytes(64 * MAX_CHUNK)))
+        tracemalloc.start()
+        assert len(receiver.receive_data(wire)) == 64
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < 8 * MAX_CHUNK
 
     def test_it_is_flat(self):
         """8 MiB in pieces of 1400 bytes and chunks of 16 KiB take less than 150 KiB."""

@@ -93,8 +93,6 @@ class TwoStage:
         secret, context = self.extract(shared, info, psk)
         tail = context + b"\1"
         exporter = hmac.digest(secret, self._exporter + tail, name)
-        if not key_size:
-            return b"", b"", exporter
         key = hmac.digest(secret, self._key + tail, name)[:key_size]
         return key, hmac.digest(secret, self._nonce + tail, name)[:nonce_size], exporter
 

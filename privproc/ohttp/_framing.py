@@ -275,15 +275,14 @@ class Receiver(Unique, Generic[E]):
         if self._state is State.FINAL:
             raise self._too_large()
         data = b"".join((*self._pieces, data))
-        used = 0
-        while self._state is State.HEAD and len(data) >= self._need:
-            used, head = self._head(data)
-            events += head
+        used, head = self._head(data)
+        events += head
+        rest = data[used:]
         self._pieces, self._have = [], 0
         if self._state is State.CHUNKS:
-            self._chunks(data[used:], events)
+            self._chunks(rest, events)
         else:
-            self._pieces, self._have = [data[used:]], len(data) - used
+            self._pieces, self._have = [rest], len(rest)
 
     def _chunks(self, data: bytes, events: list[E | MessageData | MessageEnd]) -> None:
         """Go on in state CHUNKS: open the chunks into ``events``, and keep what is left, less than one."""
