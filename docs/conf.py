@@ -21,7 +21,7 @@ python_maximum_signature_line_length = 100
 
 html_theme = "furo"
 html_title = f"privproc {release}"
-html_static_path = ["_static"]
+html_static_path = ["_static", "figures/parties-tall.svg"]  # the figure is shown by the style sheet, to phones
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sphinx = False

@@ -31,6 +31,7 @@ AT = 1_800_000_000
 DAY = 86400
 SUITE = hpke.Suite(hpke.Kem.X25519_SHA256, hpke.Kdf.HKDF_SHA256, hpke.Aead.AES_128_GCM)
 TOP, ARROW, DEED, EDGE = 56, 42, 30, 62
+SCALE = 1.2  # of all figures alike, so that their letters are of one size beside each other
 LETTER = 6.8  # pixels of a letter of 12 pixels, on average
 
 STYLE = f"""{chart.STYLE}
@@ -63,7 +64,8 @@ def sequence(parties: Sequence[str], rows: Sequence[Arrow | Deed], *, title: str
     height = TOP + sum(ARROW if isinstance(row, Arrow) else DEED for row in rows) + 16
     width = EDGE * 2 + gap * (len(parties) - 1)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width * SCALE:g}" height="{height * SCALE:g}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="back" width="{width}" height="{height}"/>',

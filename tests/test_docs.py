@@ -47,7 +47,7 @@ SOURCES = sorted(Path(privproc.__file__).parent.rglob("*.py"))
 PROTOCOL = (DOCS / "protocol.md").read_text()
 
 FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<ticks>`{3,}|~{3,})(?P<info>[^\n`]*)$", re.MULTILINE)
-OTHER_FENCES = {"nginx", "", "{container} chart", "{toctree}", "{eval-rst}", "text", "console", "toml"}
+OTHER_FENCES = {"nginx", "", "{toctree}", "{eval-rst}", "text", "console", "toml"}
 
 
 def named(path: Path) -> str:
