@@ -96,10 +96,10 @@ def _gap(parties: Sequence[str], rows: Sequence[Arrow | Deed]) -> int:
 def _arrow(row: Arrow, at: dict[str, int], y: int) -> Iterator[str]:
     start, end = at[row.source], at[row.target]
     way, middle = ("up" if start < end else "down"), (start + end) / 2
-    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
     yield f'<text class="label" x="{middle:g}" y="{y - 5}" text-anchor="middle">{escape(row.text)}</text>'
     if row.size:
         yield f'<text class="label size" x="{middle:g}" y="{y + 13}" text-anchor="middle">{row.size:,} bytes</text>'
+    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
 
 
 def _deed(row: Deed, at: dict[str, int], y: int, width: int) -> Iterator[str]:

@@ -106,7 +106,7 @@ def test_fences_are_seen() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
 def test_links_lead_somewhere(path: Path) -> None:
     prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+    for target in re.findall(r"(?:\]\(|\bsrc(?:set)?=\")([^)\"\s]+)", prose):
         if not target.startswith(("https://", "#")):
             assert (path.parent / target.partition("#")[0]).exists(), target
 

@@ -98,9 +98,9 @@ def _marker(way: str) -> str:
 def _arrow(message: Message, at: dict[str, int], y: int) -> Iterator[str]:
     start, end = at[message.source], at[message.target]
     way, middle = "up" if message.away else "down", (start + end) / 2
-    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
     yield f'<text class="label" x="{middle}" y="{y - 5}" text-anchor="middle">{escape(message.text)}</text>'
     yield f'<text class="label size" x="{middle}" y="{y + 13}" text-anchor="middle">{message.size:,} bytes</text>'
+    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
 
 
 PAGE_STYLE = """
