@@ -64,8 +64,8 @@ def sequence(parties: Sequence[str], rows: Sequence[Arrow | Deed], *, title: str
     height = TOP + sum(ARROW if isinstance(row, Arrow) else DEED for row in rows) + 16
     width = EDGE * 2 + gap * (len(parties) - 1)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width * SCALE:g}" height="{height * SCALE:g}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        f' width="{width * SCALE:g}" height="{height * SCALE:g}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="back" width="{width}" height="{height}"/>',
