@@ -21,7 +21,7 @@ python_maximum_signature_line_length = 100
 
 html_theme = "furo"
 html_title = f"privproc {release}"
-html_static_path = ["_static"]
+html_static_path = ["_static", "figures/parties-tall.svg"]  # the figure is shown by the style sheet, to phones
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sphinx = False
@@ -43,6 +43,14 @@ def _literal_blocks(_app, _what, _name, _object, _options, lines: list[str]) -> 
         before, at = line or before, at + 1
 
 
+def _without_constructor(_app, what, _name, _object, _options, signature, _returned):  # noqa: ANN001, ANN202
+    """Steps, results of checks and protocols are made by no caller: how their constructor is written says nothing."""
+    if what == "class" and signature and signature.startswith(("(*", "(state: ")):
+        return "", None
+    return None
+
+
 def setup(app) -> None:  # noqa: ANN001
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _literal_blocks)
+    app.connect("autodoc-process-signature", _without_constructor)

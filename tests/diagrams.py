@@ -31,6 +31,7 @@ AT = 1_800_000_000
 DAY = 86400
 SUITE = hpke.Suite(hpke.Kem.X25519_SHA256, hpke.Kdf.HKDF_SHA256, hpke.Aead.AES_128_GCM)
 TOP, ARROW, DEED, EDGE = 56, 42, 30, 62
+SCALE = 1.2  # of all figures alike, so that their letters are of one size beside each other
 LETTER = 6.8  # pixels of a letter of 12 pixels, on average
 
 STYLE = f"""{chart.STYLE}
@@ -63,7 +64,8 @@ def sequence(parties: Sequence[str], rows: Sequence[Arrow | Deed], *, title: str
     height = TOP + sum(ARROW if isinstance(row, Arrow) else DEED for row in rows) + 16
     width = EDGE * 2 + gap * (len(parties) - 1)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        f' width="{width * SCALE:g}" height="{height * SCALE:g}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="back" width="{width}" height="{height}"/>',
@@ -94,10 +96,10 @@ def _gap(parties: Sequence[str], rows: Sequence[Arrow | Deed]) -> int:
 def _arrow(row: Arrow, at: dict[str, int], y: int) -> Iterator[str]:
     start, end = at[row.source], at[row.target]
     way, middle = ("up" if start < end else "down"), (start + end) / 2
-    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
     yield f'<text class="label" x="{middle:g}" y="{y - 5}" text-anchor="middle">{escape(row.text)}</text>'
     if row.size:
         yield f'<text class="label size" x="{middle:g}" y="{y + 13}" text-anchor="middle">{row.size:,} bytes</text>'
+    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
 
 
 def _deed(row: Deed, at: dict[str, int], y: int, width: int) -> Iterator[str]:

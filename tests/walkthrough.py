@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
     print(reply.content.decode("utf-8", "replace"))
     print("What each party had in the clear:\n")
     seen = list(views(world, question, reply))
-    print("\n".join(table(["", *PARTIES], seen)))
+    print("\n".join(table(["", *(chart.TITLES.get(party, party) for party in PARTIES)], seen)))
     if arguments.page:
         arguments.page.write_text(drawn(world, seen, reply), encoding="utf-8")
     if arguments.hostile:

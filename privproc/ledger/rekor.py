@@ -42,7 +42,7 @@ _ES256_OF_DIGEST = ec.ECDSA(Prehashed(SHA256()))
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log by its name (what comes before `` - `` in its checkpoints' origin) and its key, on P-256.
+    """A log by its name (what comes before the hyphen in its checkpoints' origin) and its key, on P-256.
 
     ``id``: SHA-256 (32 bytes) of the key's SubjectPublicKeyInfo, as entries have it. Raises :class:`UsageError` for
     another curve.

@@ -93,10 +93,10 @@ class Side(Enum):
 class AuthenticatorRequest:
     """What one end wants of the other (RFC 9261 §4), framed as a handshake message::
 
-    struct {
-        opaque certificate_request_context<0..2^8-1>;
-        Extension extensions<2..2^16-1>;
-    } CertificateRequest, ClientCertificateRequest;
+        struct {
+            opaque certificate_request_context<0..2^8-1>;
+            Extension extensions<2..2^16-1>;
+        } CertificateRequest, ClientCertificateRequest;
 
     ``sender`` wrote it. Of the extensions, ``signature_algorithms`` gives ``schemes`` and an empty ``cmw_attestation``
     sets ``attestation``; others don't count.

@@ -13,7 +13,7 @@ from html import escape
 
 PARTIES = ("issuer", "cdn", "device", "relay", "gateway", "host", "enclave")
 TITLES = {"cdn": "mirrors"}
-WIDTH, LEFT, TOP, ROW = 128, 70, 56, 44
+WIDTH, LEFT, TOP, ROW = 140, 70, 56, 44
 
 STYLE = """
 :root{--ink:#1f2933;--soft:#52606d;--line:#cbd2d9;--back:#fff;--box:#f0f4f8;--up:#0b5394;--down:#7a4b00}
@@ -98,18 +98,18 @@ def _marker(way: str) -> str:
 def _arrow(message: Message, at: dict[str, int], y: int) -> Iterator[str]:
     start, end = at[message.source], at[message.target]
     way, middle = "up" if message.away else "down", (start + end) / 2
-    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
     yield f'<text class="label" x="{middle}" y="{y - 5}" text-anchor="middle">{escape(message.text)}</text>'
     yield f'<text class="label size" x="{middle}" y="{y + 13}" text-anchor="middle">{message.size:,} bytes</text>'
+    yield f'<line class="{way}" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#{way})"/>'
 
 
 PAGE_STYLE = """
 body{margin:0 auto;max-width:1000px;padding:1.5rem 1rem;background:var(--back);color:var(--ink);
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.6rem;margin:0 0 .5rem}h2{font-size:1.2rem;margin:2rem 0 .5rem}p{max-width:65ch}
-.wide{overflow-x:auto}svg{min-width:700px;width:100%;height:auto}
+.wide{overflow-x:auto}svg{min-width:900px;width:100%;height:auto}
 table{border-collapse:collapse;font-size:.9rem}th,td{padding:.3rem .7rem;border-bottom:1px solid var(--line);
-text-align:left;vertical-align:top}th{font-weight:600}td.saw{font-weight:600}
+text-align:left;vertical-align:top}th{font-weight:600}td.saw{font-weight:600}td:first-child{min-width:8rem}
 details{border-bottom:1px solid var(--line);padding:.4rem 0}summary{cursor:pointer}
 details table{font:.8rem/1.4 ui-monospace,Menlo,Consolas,monospace;margin:.5rem 0}
 .soft{color:var(--soft)}
@@ -117,8 +117,8 @@ details table{font:.8rem/1.4 ui-monospace,Menlo,Consolas,monospace;margin:.5rem 
 
 
 INTRODUCTION = (
-    "Every message between the parties, in order, with its size. Blue goes away from the device, brown comes back. "
-    "Several lines between relay, gateway, host and enclave are one message on its way."
+    "Every message between the parties, in order, with its size. Blue goes away from the device; brown, or yellow on "
+    "black, comes back. Several lines between relay, gateway, host and enclave are one message on its way."
 )
 NUMBERS = (
     "Random values, hashes and ciphertexts have numbers by their first appearance to a party: the same number is the "
@@ -164,7 +164,7 @@ def page(
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
     head, *body = rows
-    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    cells = "".join(f"<th>{escape(TITLES.get(cell, cell))}</th>" for cell in head)
     lines = [
         "<tr>" + "".join(f'<td class="{"saw" if cell == "saw" else ""}">{escape(cell)}</td>' for cell in row) + "</tr>"
         for row in body
