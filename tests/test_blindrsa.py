@@ -205,7 +205,6 @@ def test_finish_once() -> None:
         (b"\xff" * 256, SignatureError),
     ],
 )
-# req: rfc9474/4.4 size-check
 def test_a_failure_spends_and_wipes(answer: bytes, error: type[PeerError]) -> None:
     blinded, pending = blind(ZERO, KEY, b"message")
     inverse = pending._state[0].inverse

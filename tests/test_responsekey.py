@@ -109,7 +109,6 @@ def test_chunks_are_of_the_padded_sizes_and_fit_a_record(sizes):
 
 
 @pytest.mark.parametrize("named", [False, True])
-# req: privproc1/6.2 padded-chunks
 def test_a_long_piece_fills_the_largest_chunks(named):
     """One chunk for what fits one, beside the next key in the first."""
     room = CHUNK_SIZES[-1] - 4
@@ -320,7 +319,6 @@ def test_a_chunk_of_the_wrong_shape_inside_is_refused(plaintext):
 @pytest.mark.parametrize(
     ("size", "why"), [(4097, "first chunk: length 4097 is over 4096"), (4096, "X25519_SHA256 public key")]
 )
-# req: privproc1/6.2 next-key
 def test_the_next_key_has_a_bound(size, why):
     answer, wire = sealed_answer([lp(bytes(size)) + bytes(CHUNK_SIZES[-1] - 4 - size)], 0)
     with pytest.raises(DecodeError, match=f"^{why}"):

@@ -258,7 +258,6 @@ def test_wrong_use(suite):
 
 
 @every
-# req: rfc9497/5.1 input-sizes
 def test_the_largest_that_passes(suite, monkeypatch):
     most = b"x" * voprf.MAX_INPUT
     key = key_of(suite)
@@ -276,7 +275,6 @@ def test_the_largest_that_passes(suite, monkeypatch):
 
 
 @every
-# req: rfc9497/7.4 constant-time
 def test_what_only_one_side_knows_is_never_taken_for_public(suite, monkeypatch):
     """A client's inputs and unblinded elements; what is sent, and what a server is told, may be computed faster."""
     group, seen = type(suite.group), []
