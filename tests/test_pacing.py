@@ -27,6 +27,7 @@ AT = 1_800_000_000
 def drained(pacer: Pacer) -> list[Tick]:
     ticks = [pacer.tick()]
     while not ticks[-1].last:
+        assert len(ticks) < 1000, "no end"
         ticks.append(pacer.tick())
     return ticks
 
