@@ -13,6 +13,7 @@ import difflib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,7 @@ also_copy = ["vectors", "docs", "README.md", ".ci", ".github"]
 pytest_add_cli_args = ["-p", "no:xdist", "--hypothesis-profile=mutation"]
 pytest_add_cli_args_test_selection = {tests}
 do_not_mutate_patterns = ['^\\s*raise (\\w+Error|\\w+\\.fail)\\(']
+timeout_multiplier = 6
 track_dependencies = false
 use_git_change_detection = false
 """
@@ -86,6 +88,7 @@ names, options = Names(), ["-qqq", "--collect-only", "-p", "no:xdist", "-p", "no
 pytest.main([*options, *sys.argv[1:]], plugins=[names])
 sys.exit(pytest.main([*options, *names.found]))
 """
+MEMORY = 3 << 30  # bytes: a loop without end that keeps what it makes fails, before the machine does
 KILLED = {1, 3, -6, -11, -24, 24, 36, 37, 152, 255}  # failed, crashed (a C library was given None), or out of time
 
 
@@ -144,6 +147,7 @@ def run(module: str, work: Path) -> tuple[int, list[Survivor]]:
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
     )
     meta = work / "mutants" / path.with_name(path.name + ".meta")
     if done.returncode or not meta.exists():

@@ -195,11 +195,20 @@ def test_finish_once() -> None:
 
 
 @on_each_blinding
-@pytest.mark.parametrize("answer", [b"", bytes(256), bytes(257), b"\xff" * 256])
-def test_a_failure_spends_and_wipes(answer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", DecodeError),
+        (bytes(255), DecodeError),
+        (bytes(256), SignatureError),
+        (bytes(257), DecodeError),
+        (b"\xff" * 256, SignatureError),
+    ],
+)
+def test_a_failure_spends_and_wipes(answer: bytes, error: type[PeerError]) -> None:
     blinded, pending = blind(ZERO, KEY, b"message")
     inverse = pending._state[0].inverse
-    with pytest.raises(PeerError):
+    with pytest.raises(error):
         pending.finish(answer)
     with pytest.raises(SpentError):
         inverse.expose()

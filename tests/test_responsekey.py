@@ -108,6 +108,25 @@ def test_chunks_are_of_the_padded_sizes_and_fit_a_record(sizes):
     assert [chunk[0] for chunk in chunks] == [0] * (len(chunks) - 1) + [1]
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_long_piece_fills_the_largest_chunks(named):
+    """One chunk for what fits one, beside the next key in the first."""
+    room = CHUNK_SIZES[-1] - 4
+    for more, count in ((0, 1), (1, 2), (room, 2), (room + 1, 3)):
+        _, answer, sealer = exchange()
+        prefix = 4
+        if named:
+            following = OneTimeKey.generate(SUITE).public_key
+            sealer.announce_next(following)
+            prefix = len(lp(following.encode()))
+        data = bytes(room - prefix + more)
+        wire = sealer.finish(data)
+        _, chunks = frames(wire)
+        assert [chunk[0] for chunk in chunks] == [0] * (count - 1) + [1]
+        assert {len(chunk) - 3 - TAG_LENGTH for chunk in chunks[: 1 + more // room]} == {CHUNK_SIZES[-1]}
+        assert read(answer, wire) == data
+
+
 @pytest.fixture
 def three():
     """An answer's channel, and its wire form in three chunks."""
@@ -120,7 +139,7 @@ def test_an_answer_cut_at_a_chunk_boundary_is_refused(three):
     answer, head, chunks = three
     events = answer.receive_data(head + chunks[0] + chunks[1])
     assert [event.data for event in events] == [b"one", b"two"]
-    with pytest.raises(DecodeError, match="truncated"):
+    with pytest.raises(DecodeError, match=r"^answer: truncated"):
         answer.receive_end()
 
 
@@ -209,6 +228,7 @@ def test_a_one_time_key_opens_one_request_even_if_that_fails():
 def test_after_the_last_chunk_nothing_can_be_sealed():
     _, _, sealer = exchange()
     sealer.finish()
+    assert repr(sealer) == "<AnswerSealer ended>"
     with pytest.raises(SpentError):
         sealer.send(b"more")
     with pytest.raises(UsageError):
@@ -297,13 +317,29 @@ def test_a_chunk_of_the_wrong_shape_inside_is_refused(plaintext):
 
 
 @pytest.mark.parametrize(
-    "wire",
-    [bytes(4), b"\0\0\x10\1", b"\0\0\0\x20" + bytes(32), b"\0\0\0\1\0"],
-    ids=["empty encapsulation", "long", "low order", "short"],
+    ("size", "why"), [(4097, "first chunk: length 4097 is over 4096"), (4096, "X25519_SHA256 public key")]
 )
-def test_a_bad_encapsulation_is_refused(wire):
+def test_the_next_key_has_a_bound(size, why):
+    answer, wire = sealed_answer([lp(bytes(size)) + bytes(CHUNK_SIZES[-1] - 4 - size)], 0)
+    with pytest.raises(DecodeError, match=f"^{why}"):
+        answer.receive_data(wire)
+
+
+@pytest.mark.parametrize(
+    ("wire", "why"),
+    [
+        (bytes(4), "answer: encapsulation of 0 bytes"),
+        (b"\0\0\x10\1", "answer: encapsulation of 4097 bytes"),
+        (lp(bytes(32)), "cannot be opened"),
+        (lp(bytes(1)), "(?!answer)"),
+        (lp(bytes(4096)), "(?!answer)"),
+    ],
+    ids=["none", "long", "low order", "least", "most"],
+)
+def test_a_bad_encapsulation_is_refused(wire, why):
+    """By its length before its bytes come, else by the KEM."""
     _, answer, _ = exchange()
-    with pytest.raises((DecodeError, OpenError)):
+    with pytest.raises((DecodeError, OpenError), match=f"^{why}"):
         answer.receive_data(wire)
 
 

@@ -207,6 +207,12 @@ def test_finish_contract(suite):
     for cut in {0, 1, len(proof) // 2, len(proof) - 1}:
         with pytest.raises(DecodeError):
             client.blind([b"x"])[1].finish(evaluated, proof[:cut])
+    with pytest.raises(DecodeError) as raised:
+        client.blind([b"x"])[1].finish([evaluated[0][:-1]], proof)
+    assert raised.value.what == "evaluated element"
+    with pytest.raises(DecodeError) as raised:
+        server.blind_evaluate([evaluated[0][:-1]])
+    assert raised.value.what == "blinded element"
     for many in ((), evaluated * 2):
         with pytest.raises(DecodeError):
             client.blind([b"x"])[1].finish(many, proof)
@@ -235,11 +241,11 @@ def test_wrong_use(suite):
     clients = [voprf.OprfClient(suite), voprf.VoprfClient(key.public_key), voprf.PoprfClient(key.public_key, b"")]
     for client in clients:
         for inputs in ([], [b"x" * (voprf.MAX_INPUT + 1)], [b""] * (voprf.MAX_BATCH + 1)):
-            with pytest.raises(UsageError):
+            with pytest.raises(UsageError, match=r"^(input: over 65534 bytes|(0|65536) inputs, not 1 to 65535)$"):
                 client.blind(inputs)
     servers = [voprf.OprfServer(key), voprf.VoprfServer(key), voprf.PoprfServer(key, b"")]
     for server in servers:
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=r"^input: over 65534 bytes"):
             server.evaluate(b"x" * (voprf.MAX_INPUT + 1))
         with pytest.raises(DecodeError):
             server.blind_evaluate([])
@@ -247,8 +253,58 @@ def test_wrong_use(suite):
             server.blind_evaluate([b""] * (voprf.MAX_BATCH + 1))
     long = b"x" * (voprf.MAX_INPUT + 1)
     for make in (lambda: voprf.PoprfServer(key, long), lambda: voprf.PoprfClient(key.public_key, long)):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=r"^info: over 65534 bytes"):
             make()
+
+
+@every
+def test_the_largest_that_passes(suite, monkeypatch):
+    most = b"x" * voprf.MAX_INPUT
+    key = key_of(suite)
+    server = voprf.PoprfServer(key, most)
+    blinded, pending = voprf.PoprfClient(key.public_key, most).blind([most])
+    assert pending.finish(*server.blind_evaluate(blinded)) == (server.evaluate(most),)
+    monkeypatch.setattr(protocol, "MAX_BATCH", 3)
+    client = voprf.OprfClient(suite)
+    blinded, _ = client.blind([b"x"] * 3)
+    assert len(voprf.OprfServer(key).blind_evaluate(blinded)) == 3
+    with pytest.raises(UsageError, match="4 inputs, not 1 to 3"):
+        client.blind([b"x"] * 4)
+    with pytest.raises(LimitError, match="4 is over the limit of 3"):
+        voprf.OprfServer(key).blind_evaluate([*blinded, blinded[0]])
+
+
+@every
+def test_what_only_one_side_knows_is_never_taken_for_public(suite, monkeypatch):
+    """A client's inputs and unblinded elements; what is sent, and what a server is told, may be computed faster."""
+    group, seen = type(suite.group), []
+    from_uniform, encode = group.from_uniform, group.encode
+
+    def map_(self, uniform, *, public):
+        seen.append(("map", public))
+        return from_uniform(self, uniform, public=public)
+
+    def write(self, element, *, public=True):
+        seen.append(("write", public))
+        return encode(self, element, public=public)
+
+    def happened():
+        found = seen[:]
+        seen.clear()
+        return found
+
+    key = key_of(suite)
+    client, server = voprf.VoprfClient(key.public_key), voprf.VoprfServer(key)
+    monkeypatch.setattr(group, "from_uniform", map_)
+    monkeypatch.setattr(group, "encode", write)
+    blinded, pending = client.blind([b"x"])
+    assert happened() == [("map", False), ("write", True)]
+    evaluated, proof = server.blind_evaluate(blinded)
+    happened()
+    pending.finish(evaluated, proof)
+    assert happened()[-1] == ("write", False)
+    server.evaluate(b"x")
+    assert happened() == [("map", True), ("write", True)]
 
 
 @every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import traceback
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -601,8 +602,10 @@ def test_an_index_that_no_node_has() -> None:
     for index in (-1, 2, 255):
         _, content = keys.seal_body(suite, QUESTION)
         _, answers = content.wrap(bytes(48), [(bytes(48), private.public_key)] * 2)
-        with pytest.raises(DecodeError):
+        with pytest.raises(DecodeError) as raised:
             answers.of(index)
+        told = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+        assert "[<_Asked>, <_Asked>]" in told  # keys are opaque in tracebacks
 
 
 # req: privproc1/14.4 wraps-have-their-place
@@ -649,8 +652,9 @@ def test_a_body_whose_plaintext_is_no_request() -> None:
     (wrap,), _ = content.wrap(bytes(48), [(bytes(48), private.public_key)])
     for plaintext in (bytes(4096), b"\1" * 4096, b""):
         unwrapped = keys.unwrap(suite, private, wrap, thw=bytes(48), index=0, node=bytes(48))
-        with pytest.raises(DecodeError):
+        with pytest.raises(DecodeError) as raised:
             unwrapped.open(suite.aead.cipher(key).encrypt(iv, plaintext, None))
+        assert raised.value.what == "request plaintext"
 
 
 # Messages.

@@ -95,10 +95,7 @@ def _whole(inp: Input, read: Callable[[Input], T]) -> Generator[Need, bytes, T]:
             return read(inp)
         except ShortError as short:
             missing = short.missing
-        more = yield Need(missing, _ALL, or_end=True)
-        if not more:
-            raise inp.truncated()
-        inp.extend(more)
+        inp.extend((yield Need(missing, _ALL)))
 
 
 def _at_end(inp: Input) -> Generator[Need, bytes, bool]:
@@ -128,10 +125,7 @@ def _content(inp: Input, limit: int, *, known: bool) -> Generator[Need | Data, b
             yield Data(b"".join(parts))
         if missing:
             inp.commit()
-            more = yield Need(missing, _ALL, or_end=True)
-            if not more:
-                raise inp.truncated()
-            inp.extend(more)
+            inp.extend((yield Need(missing, _ALL)))
 
 
 def _section(inp: Input, limits: Limits, *, known: bool, trailers: bool = False) -> Generator[Need, bytes, Fields]:

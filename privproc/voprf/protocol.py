@@ -285,7 +285,7 @@ class PoprfServer:
     an ``info`` knows the private key (RFC 9497 §3.3.3).
     """
 
-    __slots__ = ("_context", "_info", "_inverse", "_key", "_tweaked")
+    __slots__ = ("_context", "_info", "_inverse", "_tweaked")
 
     def __init__(self, key: PrivateKey, info: bytes) -> None:
         self._context = context(key.suite, Mode.POPRF)
