@@ -313,12 +313,15 @@ class TestLife:
     @pytest.mark.parametrize("framing", Framing)
     # req: rfc9292/3.3 framing-indicator
     def test_a_request_is_no_response(self, framing):
-        with pytest.raises(DecodeError, match="framing"):
-            decode_response(encode(RICH, framing))
-        with pytest.raises(DecodeError, match="framing"):
-            decode_request(encode(ANSWER, framing))
-        with pytest.raises(DecodeError, match="framing"):
-            decode_request(b"\x04" + encode(RICH)[1:])
+        for encoded, like, what in (
+            (encode(RICH, framing), ANSWER, "BHTTP response"),
+            (encode(ANSWER, framing), RICH, "BHTTP request"),
+            (b"\x04" + encode(RICH, framing)[1:], RICH, "BHTTP request"),
+        ):
+            said = f"{what}: framing {encoded[0]} (at byte 1)"
+            with pytest.raises(DecodeError, match=re.escape(said)):
+                decode(encoded, like)
+            assert outcome([encoded], like) == (DecodeError, said)
 
 
 BAD_FIELDS = {
