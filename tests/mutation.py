@@ -57,7 +57,7 @@ MODULES = {  # the module's own test files, and the kinds of vector files that a
     "responsekey.wrapped": (["wrapped"], ["privproc1-wrapped"]),
     "session.device": (["session_device", "session_live"], []),
     "session.enclave": (["session_enclave", "session_live"], []),
-    "session.gateway": (["session_gateway"], ["privproc1-gateway", "privproc1-upload"]),
+    "session.gateway": (["session_gateway", "session_continue"], ["privproc1-gateway", "privproc1-upload"]),
     "session.transcript": (["session_messages"], ["privproc1-transcript", "privproc1-live", "privproc1-wrapped"]),
 }
 # What an error says is for people. Its class is what tests hold, and no mutation changes a class.

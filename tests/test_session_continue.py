@@ -9,6 +9,7 @@ import pytest
 
 from privproc import bhttp, ohttp
 from privproc.errors import (
+    DecodeError,
     ExpiredError,
     LimitError,
     PeerError,
@@ -20,7 +21,8 @@ from privproc.errors import (
 )
 from privproc.http import Request
 from privproc.keyconfig import GatewayKey
-from privproc.session import GRACE, ContinueRequest, Epoch, Gateway, OpenRequest
+from privproc.secret import Secret
+from privproc.session import GRACE, ContinueRequest, Epoch, Gateway, Live, OpenRequest
 from privproc.session.messages import Continued
 from privproc.session.profile import ANSWER_SIZES, CONTINUE_PATH, IDLE, LEASE, SUITES
 from tests.world.by_hand import AT, Device, forward, gateway, opened, read
@@ -123,6 +125,7 @@ def test_a_session_goes_on_under_new_handles(world: World) -> None:
         handles.add(live.handle)
         assert len(handles) == round_ + 2
         response = bhttp.decode_response(pending.finish(sealed))
+        assert (response.status, response.fields) == (200, ())
         assert Continued.decode(response.content) == Continued(live.handle, b"answer")
         assert len(sealed) == ANSWER_SIZES[0]
 
@@ -180,8 +183,10 @@ def test_a_handle_ends(world: World) -> None:
     device = Device(world)
     live = opened(world, device)
     for at in (live.expires, -1):
-        with pytest.raises(ExpiredError, match="handle"):
+        with pytest.raises(ExpiredError, match=r"^handle is"):
             read(world, device.more(live.handle, 0, b"records")[0]).accept(live, at=at)
+    for at in (0, live.expires - 1):
+        assert read(world, device.more(live.handle, 0, b"records")[0]).accept(live, at=at)[0] == b"records"
 
 
 def test_records_come_out_once_and_are_answered_once(world: World) -> None:
@@ -221,13 +226,25 @@ def test_answers_are_of_a_few_sizes() -> None:
             assert isinstance(message, ContinueRequest)
             _, accepted = message.accept(live, at=AT)
             if expected > ANSWER_SIZES[-1]:
-                with pytest.raises(LimitError):
+                with pytest.raises(LimitError, match=r"^answer: "):
                     accepted.answer(bytes(length), ended=False, at=AT)
                 assert len(exchange.refuse()) == ANSWER_SIZES[0]
                 continue
             sealed, _ = accepted.answer(bytes(length), ended=False, at=AT)
             assert len(sealed) == expected
             assert len(Continued.decode(bhttp.decode_response(pending.finish(sealed)).content).records) == length
+
+
+def test_what_a_session_keeps_can_be_stored() -> None:
+    handle, key = bytes(range(32)), bytes(range(100, 148))
+    live = Live(handle, Secret(key), 1 << 40, AT)
+    stored = live.encode()
+    assert stored == handle + key + bytes([0, 0, 1, 0, 0, 0, 0, 0]) + AT.to_bytes(8, "big")
+    assert Live.decode(stored) == live
+    for wrong in (b"", stored[:-1], stored + b"\0"):
+        with pytest.raises(DecodeError) as raised:
+            Live.decode(wrong)
+        assert raised.value.what == "Live"
 
 
 def test_what_a_session_keeps_does_not_show(world: World) -> None:

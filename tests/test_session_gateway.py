@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
+import itertools
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,12 +29,16 @@ from privproc.errors import (
     UsageError,
 )
 from privproc.http import Request
+from privproc.responsekey import REQUEST_SIZES
+from privproc.responsekey.wrapped import Wrap
 from privproc.session import GRACE, OpenRequest
 from privproc.session.messages import Continue, Forward, Open, Opened
 from privproc.session.profile import ANSWER_SIZES, CONTINUE_PATH, OPEN_PATH, SUITES
+from privproc.session.wrapped import WrappedRequest
+from privproc.session.wrapped.messages import Delivery, Head, Wrapped
 from privproc.tokens import MemoryStore, ProofKey
 from tests.world.by_hand import AT, Change, Device, forward, gateway, read, refused
-from tests.world.world import DOWN, GATEWAY, UP, World
+from tests.world.world import DOWN, GATEWAY, NAMESPACE, ROLE, UP, World
 
 
 @pytest.fixture(params=SUITES, ids=lambda suite: suite.kem.name)
@@ -106,6 +112,7 @@ WRONG: dict[str, tuple[Change, type[PeerError]]] = {
     "a proof cut": (decoded(lambda it: it[:-1]), DecodeError),
     "a proof without a statement": (decoded(lambda it: b"\0\0" + it[68:]), DecodeError),
     "a proof without a signature": (decoded(lambda it: it[:68] + b"\0\0"), DecodeError),
+    "a proof of one byte and no more": (decoded(lambda it: b"\0"), DecodeError),
     "another proof algorithm": (decoded(lambda it: flipped(it, 3)), UnsupportedError),
     "a statement of another key": (decoded(lambda it: flipped(it, 10)), UntrustedError),
     "a false signature": (decoded(lambda it: flipped(it, 80)), SignatureError),
@@ -123,6 +130,32 @@ def test_what_is_wrong_with_a_first_request(name: str) -> None:
     with pytest.raises(error) as raised:
         read(world, wire)
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("name", [name for name in WRONG if name.startswith(("a proof", "an empty proof"))])
+def test_what_is_malformed_in_a_proof_is_called_so(name: str) -> None:
+    """Neither the token nor Open is to blame."""
+    world = World(AT, suite=SUITES[1])
+    with pytest.raises(DecodeError) as raised:
+        read(world, Device(world).first(WRONG[name][0])[0])
+    assert raised.value.what == ("pop" if name == "a proof without a statement" else "proof of possession")
+
+
+STEPS: list[tuple[Change, int, str]] = [  # of docs/protocol.md §4.5, each failing alone
+    (lambda it: replace(it, path="/privproc/1/close"), UP, "not a path of this gateway"),
+    (lambda it: it, UP + 1, "not of the directory's size"),
+    (put(0, b"Bearer token"), UP, "not of the scheme PrivateToken"),
+    (fields(lambda it: it.pop()), UP, "privproc-proof is missing"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(STEPS, 2)))
+def test_the_first_step_that_fails_is_the_last(first: tuple[Change, int, str], second: tuple[Change, int, str]) -> None:
+    """What costs less or tells less comes first: nobody without a token makes the gateway look at a proof."""
+    world = World(AT, suite=SUITES[1])
+    wire, _ = Device(world).first(lambda it: first[0](second[0](it)), size=max(first[1], second[1]))
+    with pytest.raises(PeerError, match=first[2]):
+        read(world, wire)
 
 
 @pytest.mark.parametrize("size", [UP - 1, UP + 1, 2 * UP])
@@ -253,7 +286,7 @@ def test_steps_are_left_once(world: World) -> None:
     for use in (lambda: forwarded.answer(b"offer", endorsements=b"", log_proof=b"", at=AT), exchange.refuse):
         with pytest.raises(SpentError):
             use()
-    assert "<_Exchange>" in repr(read(world, Device(world).first()[0])._state)
+    assert "(<_Exchange>, " in repr(read(world, Device(world).first()[0])._state)
     for thing in (exchange, message, forwarded):
         for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(UsageError):
@@ -272,9 +305,18 @@ def test_an_answer_that_does_not_fit_can_still_be_refused(world: World) -> None:
     wire, pending = Device(world).first()
     exchange = gateway(world).open(wire, at=AT)
     _, forwarded = forward(exchange.read(at=AT))
-    with pytest.raises(LimitError):
+    with pytest.raises(LimitError, match=r"^first answer: "):
         forwarded.answer(bytes(DOWN), endorsements=b"", log_proof=b"", at=AT)
     assert bhttp.decode_response(pending.finish(exchange.refuse())).status == 403
+
+
+def test_a_first_answer_has_what_the_host_gives(world: World) -> None:
+    wire, pending = Device(world).first()
+    _, forwarded = forward(read(world, wire))
+    sealed, live = forwarded.answer(b"offer", endorsements=b"endorsements", log_proof=b"proof", at=AT)
+    response = bhttp.decode_response(pending.finish(sealed))
+    assert (response.status, response.fields) == (200, ())
+    assert Opened.decode(response.content) == Opened(live.handle, b"offer", b"endorsements", b"proof")
 
 
 def test_a_first_answer_fills_the_size_to_the_last_byte(world: World) -> None:
@@ -306,6 +348,41 @@ def test_nothing_is_forwarded_without_its_reservation(world: World) -> None:
         store.reserve(message.spend_key, at=AT, lease=30)
 
 
+# In wrapped mode.
+
+
+def wrapped_message(world: World) -> Wrapped:
+    body = bytes(REQUEST_SIZES[0] + 16)
+    nodes = tuple(bytes((number,)) * 48 for number in range(3))
+    log, digest = world.measurements.log.key.name, hashlib.sha384(body).digest()
+    head = Head(ROLE, log, NAMESPACE, bytes(32), bytes(32), nodes, digest)
+    return Wrapped(head.encode(), tuple(Wrap(node[:32], node[:1] * 64) for node in nodes), body)
+
+
+def test_a_good_wrapped_request(world: World) -> None:
+    device, sent = Device(world), wrapped_message(world)
+    wire, pending = device.wrapped(sent.encode())
+    message = read(world, wire)
+    assert isinstance(message, WrappedRequest)
+    assert message.spend_key.nonce == device.token.nonce
+    assert message.nodes == Head.decode(sent.head).nodes
+    reservation = MemoryStore(1).reserve(message.spend_key, at=AT, lease=30)
+    delivery, forwarded = message.forward(reservation, node=message.nodes[1])
+    expected = Delivery(device.directory.package, device.outer, sent.head, 1, sent.wraps[1], sent.body)
+    assert Delivery.decode(delivery) == expected
+    response = bhttp.decode_response(pending.finish(forwarded.answer(b"answer")))
+    assert (response.status, response.content) == (200, b"\1answer")
+
+
+def test_a_wrapped_request_is_proven_by_its_head_and_refused_shortly(world: World) -> None:
+    sent = wrapped_message(world)
+    other = replace(Head.decode(sent.head), nonce=bytes(31) + b"\1").encode()
+    wire, pending = Device(world).wrapped(sent.encode(), head=other)
+    with pytest.raises(SignatureError):
+        read(world, wire)
+    assert refused(pending, world.server.handle(wire, at=AT), ANSWER_SIZES[0])
+
+
 # Before decapsulation.
 
 
@@ -316,22 +393,23 @@ def test_what_does_not_open_is_rejected_in_the_clear() -> None:
     key = b"".join((flipped(wire[:1], 0), wire[1:]))
     suite = wire[:6] + b"\3" + wire[7:]
     end = world.grid.start(world.epoch + 1) + GRACE
-    cases: list[tuple[bytes, int, type[PeerError]]] = [
-        (key, AT, UnsupportedError),
-        (suite, AT, UnsupportedError),
-        (flipped(wire, -1), AT, OpenError),
-        (wire, end, ExpiredError),
-        (wire[:5], AT, DecodeError),
-        (b"", AT, DecodeError),
-        (bytes((5 << 20) + 1), AT, LimitError),
+    cases: list[tuple[bytes, int, type[PeerError], int]] = [
+        (key, AT, UnsupportedError, 422),
+        (suite, AT, UnsupportedError, 422),
+        (flipped(wire, -1), AT, OpenError, 422),
+        (wire, end, ExpiredError, 422),
+        (wire[:5], AT, DecodeError, 400),
+        (b"", AT, DecodeError, 400),
+        (key + bytes((5 << 20) - len(key)), AT, UnsupportedError, 422),
+        (key + bytes((5 << 20) - len(key) + 1), AT, LimitError, 413),
     ]
     documents = set()
-    for data, at, error in cases:
+    for data, at, error, status in cases:
         with pytest.raises(error) as raised:
             gateway(world).open(data, at=at)
         assert type(raised.value) is error
         response = gateway(world).reject(raised.value)
-        assert 400 <= response.status < 500
+        assert response.status == status
         assert response.fields == ((b"content-type", b"application/problem+json"),)
         problem = ohttp.Problem.decode(response.content)
         assert problem.status == response.status

@@ -24,15 +24,13 @@ A request that is replayed meets its spent token, or its used handle.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
-from privproc import bhttp, ohttp, ratls
+from privproc import base64url, bhttp, ohttp, ratls
 from privproc._step import Step
 from privproc.errors import DecodeError, PeerError, PolicyError, SignatureError, UntrustedError, UsageError
 from privproc.http import Fields, Request, Response, single
@@ -78,6 +76,8 @@ MAX_REQUEST: Final = 5 << 20
 
 _KNOWN_LENGTH = b"\0"
 """How a request in Binary HTTP with known lengths begins (RFC 9292 §3.3)."""
+
+_PROOF = "proof of possession"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +250,9 @@ def _required(fields: Fields, name: bytes) -> bytes:
 
 
 def _read_proof(value: bytes) -> tuple[bytes, bytes]:
-    try:
-        data = base64.b64decode(value, altchars=b"-_", validate=True)
-    except binascii.Error:
-        raise DecodeError("proof of possession", "not base64url") from None
-    if base64.urlsafe_b64encode(data) != value:
-        # req: privproc1/4.4 canonical-proof-field
-        raise DecodeError("proof of possession", "not canonical base64url")
-    return Reader.all(data, "proof of possession", lambda reader: (reader.vector(2, 1), reader.vector(2, 1)))
+    # req: privproc1/4.4 canonical-proof-field
+    data = base64url.decode_padded(value.decode("latin-1"), _PROOF)
+    return Reader.all(data, _PROOF, lambda reader: (reader.vector(2), reader.vector(2)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from privproc.session import Gateway, Live, OpenRequest, transcript
 from privproc.session.gateway import Forwarded
 from privproc.session.messages import Continue, Open, Opened
 from privproc.session.profile import CONTINUE_PATH, OPEN_PATH, SUITES
+from privproc.session.wrapped.messages import HEAD_SIZE
+from privproc.session.wrapped.profile import WRAPPED_PATH
 from privproc.tokens import MemoryStore, ProofKey, Token
 from tests.world.world import DOWN, GATEWAY, NAMESPACE, ROLE, UP, World
 
@@ -47,19 +49,31 @@ class Device:
     def first(
         self, change: Change = lambda it: it, *, pop: bytes = b"", proof: bytes = b"", size: int = UP
     ) -> tuple[bytes, Any]:
-        outgoing = ohttp.begin(self.selection, at=self.world.at)
-        ids = b"".join(
-            int(part).to_bytes(2, "big") for part in (outgoing.suite.kem, outgoing.suite.kdf, outgoing.suite.aead)
-        )
-        exported = outgoing.export(transcript.OUTER_EXPORT, 32)
-        statement = self.proof_key.statement
-        fields = (outgoing.key_config, ids, outgoing.enc, exported, self.token.encode(), statement)
-        self.outer = transcript.outer(*fields)
+        outgoing, statement = self._begin(), self.proof_key.statement
         self.th1 = transcript.opened(self.directory.package, self.outer, self.open)
         self.key = outgoing.export(transcript.CONTINUE_EXPORT, 48)
         parts = pop or statement, proof or self.proof_key.sign(self.th1)
         inner = Request("POST", "https", GATEWAY, OPEN_PATH, (AUTHORIZATION(self.token), PROOF(*parts)), self.open)
         return outgoing.seal(bhttp.encode_request(change(inner), size=size - ohttp.request_overhead(outgoing.suite)))
+
+    def wrapped(self, message: bytes, *, head: bytes = b"") -> tuple[bytes, Any]:
+        """``message`` in wrapped mode; the proof is about ``head``, if that is another than the message's."""
+        outgoing = self._begin()
+        thw = transcript.wrapped(self.directory.package, self.outer, head or message[:HEAD_SIZE])
+        fields = AUTHORIZATION(self.token), PROOF(self.proof_key.statement, self.proof_key.sign(thw))
+        inner = Request("POST", "https", GATEWAY, WRAPPED_PATH, fields, message)
+        return outgoing.seal(bhttp.encode_request(inner))
+
+    def _begin(self) -> ohttp.Outgoing:
+        """An exchange, and ``outer`` for it."""
+        outgoing = ohttp.begin(self.selection, at=self.world.at)
+        ids = b"".join(
+            int(part).to_bytes(2, "big") for part in (outgoing.suite.kem, outgoing.suite.kdf, outgoing.suite.aead)
+        )
+        exported = outgoing.export(transcript.OUTER_EXPORT, 32)
+        fields = (outgoing.key_config, ids, outgoing.enc, exported, self.token.encode(), self.proof_key.statement)
+        self.outer = transcript.outer(*fields)
+        return outgoing
 
     def more(self, handle: bytes, offset: int, records: bytes, /, **changes: Any) -> tuple[bytes, Any]:
         outgoing = ohttp.begin(self.selection, at=self.world.at)
