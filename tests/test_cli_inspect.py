@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privproc import cose, keypackage, tokens
+from privproc.attestation import cmw
 from privproc.attestation.snp import Product
 from privproc.cli.inspect import names
 from privproc.cli.inspect.formats import FORMATS, Strength, describe, fitting
@@ -73,6 +74,11 @@ def found() -> Iterator[tuple[str, bytes]]:
     yield from (("tdx-quote", unhex(case["evidence"])) for case in cases("tdx"))
     yield from (("sgx-quote", unhex(case["evidence"])) for case in cases("sgx"))
     yield from (("nitro-document", unhex(case["evidence"])) for case in cases("nitro"))
+    for case in cases("nvidia"):
+        for device in case["devices"]:
+            yield "nvidia-evidence", unhex(device["evidence"])
+            yield "nvidia-report", reported(unhex(device["evidence"]))
+    yield from (("cmw", unhex(case["data"])) for case in cases("cmw"))
     yield from (("eat", unhex(case["token"])) for case in cases("eat_token") if "jwt" not in case["id"])
     yield from (("corim", unhex(case["data"])) for case in cases("corim") + cases("corim_signed"))
     for case in cases("keypackage"):
@@ -112,6 +118,11 @@ def opened(case: dict[str, Any]) -> bytes:
     offer = lp(unhex(case["flight"])) + lp(unhex(parts["announcement"]))
     offer += unhex("0001") + lp(unhex(parts["evidence"])) + unhex("0000")
     return bytes(range(32)) + lp(offer) + lp(unhex(case["endorsements"])) + lp(unhex(case["log_proof"]))
+
+
+def reported(evidence: bytes) -> bytes:
+    """The report in a device's evidence."""
+    return evidence[2:][: int.from_bytes(evidence[:2], "big")]
 
 
 def lp(data: bytes) -> bytes:
@@ -263,6 +274,114 @@ def test_what_is_beside_evidence(inspect: Any) -> None:
     _, out, _ = inspect(unhex(BESIDE["contents"]).hex().encode())
     assert "policy for devices" in out
     assert re.search(r"back ends +1 elements", out)
+
+
+GPU = unhex(cases("nvidia")[0]["devices"][0]["evidence"])
+
+
+def test_evidence_of_a_device(inspect: Any) -> None:
+    for data, first in ((GPU, 2), (reported(GPU), 0)):
+        status, out, _ = inspect(data.hex().encode())
+        assert status == 0
+        for pattern in (
+            rf"^ +{first} +1 +SPDM version +0x11  1\.1$",
+            rf"^ +{first + 1} +1 +code +0xe0  GET_MEASUREMENTS$",
+            rf"^ +{first + 4} +32 +nonce +[0-9a-f]+$",
+            r"^ +\d+ +48 +measurement 64 +[0-9a-f]{48}\.\.\.",
+            r"^ +driver's version +590\.12$",
+            r"^ +firmware's version +96\.00\.A5",
+            r"^ +\d+ +48 +firmware id ",
+        ):
+            assert re.search(pattern, out, re.MULTILINE), pattern
+    report = json.loads(inspect(GPU, "--json")[1])
+    assert (report["type"], report["source"]) == ("nvidia-evidence", "privproc/1 §4.11")
+    (request, *_) = report["rows"][1]["rows"]
+    assert request["rows"][4] == {"name": "nonce", "offset": 6, "size": 32, "value": GPU[6:38].hex()}
+
+
+def test_a_device_of_which_a_part_is_missing(inspect: Any) -> None:
+    for data, kind, said in ((GPU[:-1], "nvidia-evidence", "root certificate"), (GPU[2:900], "nvidia-report", "nonce")):
+        status, out, _ = inspect(data, "--as", kind)
+        assert status == 1
+        assert said in out
+        assert re.search(r"^wrong: ", out, re.MULTILINE)
+
+
+def test_wrappers(inspect: Any) -> None:
+    by_id = {case["id"]: unhex(case["data"]) for case in cases("cmw")}
+    for name, patterns in {
+        "json-collection": (
+            r"^ +collection's type +tag:example\.org,2026:machine$",
+            r"^ +\d+ +3 +label +cpu$",
+            r"^ +\d+ +19 +type +application/eat\+jwt$",
+            r"^ +\[0\] +3 +bytes +0a0b0c$",
+            r"^ +indicator +4  evidence$",
+        ),
+        "cbor-media-type": (
+            r"^ +2 +19 +type +application/eat\+cwt$",
+            r"^ +22 +3 +bytes +0a0b0c$",
+            r"^ +25 +1 +value +12  evidence, attestation results$",
+        ),
+        "cbor-tag": (r"CMW +tag 1668576935, content format 30001$", r"^ +6 +3 +bytes +0a0b0c$"),
+        "cbor-collection": (
+            r"collection's type +2\.999\.1$",
+            r"type +30001$",
+            r"-1 +tag 1668546817, content format 0$",
+        ),
+    }.items():
+        status, out, _ = inspect(by_id[name])
+        assert status == 0
+        assert "Conceptual Message Wrapper (RFC 9999 §3)" in out
+        for pattern in patterns:
+            assert re.search(pattern, out, re.MULTILINE), (pattern, out)
+    report = json.loads(inspect(by_id["json-record"], "--json")[1])
+    value = next(row for row in report["rows"] if row["name"] == "value")
+    assert (value["value"], value["offset"]) == ("0a0b0c", 24)
+
+
+def test_evidence_in_a_wrapper(inspect: Any) -> None:
+    report = unhex(cases("privproc1_run")[0]["transcript"]["evidence"])
+    for evidence, said in ((report, "guest policy"), (GPU, "driver's version"), (reported(GPU), "driver's version")):
+        record = cmw.Record("application/octet-stream", evidence)
+        for data in (cmw.encode_json(record), cmw.encode_cbor(cmw.Collection({"a": record}))):
+            status, out, _ = inspect(data)
+            assert status == 0
+            assert said in out
+
+
+CERTIFICATE = cases("privproc1_run")[0]["endorsements"]
+CERTIFICATE = unhex(CERTIFICATE)[3:][: int(CERTIFICATE[:6], 16)]
+
+
+def pem(text: bytes, label: bytes = b"CERTIFICATE") -> bytes:
+    return b"-----BEGIN " + label + b"-----\n" + text + b"-----END " + label + b"-----\n"
+
+
+def test_a_label_says_what_to_expect(inspect: Any) -> None:
+    """A certificate that is damaged is that, with its own reason, and not one of everything that it isn't."""
+    for data in (CERTIFICATE[:-1], CERTIFICATE[:60], b"\x30\x00", TOKEN):
+        status, out, _ = inspect(pem(base64.encodebytes(data)))
+        assert status == 1
+        assert out.startswith(f"standard input: X.509 certificate (RFC 5280 §4), {len(data)} bytes, pem\n")
+        assert re.search(r"^wrong: certificate: ", out, re.MULTILINE)
+        report = json.loads(inspect(pem(base64.encodebytes(data)), "--json")[1])
+        assert report["type"] == "certificate"
+        assert report["error"].startswith("certificate: ")
+    assert inspect(pem(base64.encodebytes(TOKEN)), "--as", "token")[0] == 0
+    assert "  Token " not in inspect(pem(base64.encodebytes(TOKEN), b"MESSAGE"))[1]
+    assert inspect(pem(base64.encodebytes(TOKEN), b"MESSAGE"))[0] == 0
+
+
+def test_a_block_that_is_not_base64(inspect: Any) -> None:
+    good = pem(base64.encodebytes(CERTIFICATE))
+    for text in (pem(b"MIIB*\n"), good[:-20], good[:200], pem(b"")):
+        for whole in (text, good + text, text + good):
+            status, out, _ = inspect(whole)
+            assert status == 1
+            assert "CERTIFICATE: not a whole block of base64" in out
+            assert out.count("X.509 certificate") == whole.count(good)
+    assert "reason" not in json.loads(inspect(good[:200], "--json")[1])
+    assert "a private key" in inspect(pem(b"Proc-Type: 4,ENCRYPTED\n\nAAAA\n", b"RSA PRIVATE KEY"))[1]
 
 
 def test_private_keys_are_refused(inspect: Any) -> None:

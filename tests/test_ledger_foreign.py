@@ -201,6 +201,8 @@ def test_rekor_inclusion() -> None:
         (proved(rootHash="zz" * 32), DecodeError, "32 bytes"),
         (LOG.answer({"kind": "intoto"}), UnsupportedError, "hashedrekord"),
         (LOG.answer(LOG.body(ARTIFACT, apiVersion="0.0.2")), UnsupportedError, "hashedrekord"),
+        (LOG.answer(LOG.body(ARTIFACT, kind=[])), UnsupportedError, "hashedrekord"),
+        (LOG.answer(LOG.body(ARTIFACT, apiVersion={})), UnsupportedError, "hashedrekord"),
         (LOG.answer(LOG.body(ARTIFACT, hash={"algorithm": "sha512"})), UnsupportedError, "SHA-256"),
         (LOG.answer(LOG.body(ARTIFACT, signature={"format": "minisign"})), UnsupportedError, "X.509"),
         (LOG.answer(LOG.body(ARTIFACT, pem=b"-----BEGIN CERTIFICATE-----")), UnsupportedError, "certificate"),
@@ -413,6 +415,44 @@ def test_ccf_of_a_key_of_another_kind() -> None:
     private = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     with pytest.raises(UnsupportedError, match="elliptic curve"):
         confirm(CCF.receipt(CLAIMS, node=CCF.certificate("node", "service", public=private.public_key())))
+
+
+NODE = CCF.certificate("node", "service").public_bytes(Encoding.DER)
+EC_KEY, P384, ECDSA_SHA384 = map(bytes.fromhex, ("2a8648ce3d0201", "2b81040022", "2a8648ce3d040303"))
+VERSION_3, SERIAL_7 = map(bytes.fromhex, ("a003020102", "020107"))
+CERTIFICATES = {
+    "version": (VERSION_3, bytes.fromhex("a003020104"), DecodeError, "not a certificate"),
+    "serial-zero": (SERIAL_7, bytes.fromhex("020100"), DecodeError, "not a certificate"),
+    "serial-negative": (SERIAL_7, bytes.fromhex("0201ff"), DecodeError, "not a certificate"),
+    "key": (EC_KEY, EC_KEY[:-1] + b"\x7f", UnsupportedError, "key"),
+    "curve": (P384, P384[:-1] + b"\x7f", UnsupportedError, "key"),
+    "signature": (ECDSA_SHA384, ECDSA_SHA384[:-1] + b"\x7f", UntrustedError, "not issued"),
+}
+
+
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_ccf_of_an_unknown_certificate(name: str) -> None:
+    """Certificates that X.509 allows and the crypto library doesn't know, or only warns of."""
+    good, other, error, reason = CERTIFICATES[name]
+    assert good in NODE
+    with pytest.raises(error, match=reason):
+        confirm(CCF.receipt(CLAIMS, cert=pem(NODE.replace(good, other))))
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("name", ["serial-zero", "serial-negative"])
+def test_ccf_of_such_a_certificate_where_warnings_are_no_errors(name: str) -> None:
+    test_ccf_of_an_unknown_certificate(name)
+
+
+def test_ccf_endorsed_by_an_unknown_key() -> None:
+    authority = CCF.service.public_bytes(Encoding.DER).replace(P384, P384[:-1] + b"\x7f")
+    with pytest.raises(UnsupportedError, match="key"):
+        confirm(CCF.receipt(CLAIMS, service_endorsements=[pem(authority)]))
+
+
+def pem(certificate: bytes) -> str:
+    return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(certificate).decode()}-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,10 @@ def test_elements() -> None:
     assert [each.name for each in root.elements] == [("v", "c")]
 
 
+def declared(count: int) -> str:
+    return " ".join(f'xmlns:p{number}="u"' for number in range(count))
+
+
 REFUSED = {
     "nothing": (b"", "doesn't begin"),
     "space": (b" <a/>", "doesn't begin"),
@@ -95,6 +101,8 @@ REFUSED = {
     "two colons": (b"<p:q:a xmlns:p='u'/>", "without a namespace"),
     "two colons in a declaration": (b"<a xmlns:p:q='u'/>", "without a namespace"),
     "deep": (b"<a>" * 17 + b"</a>" * 17, "nested too deeply"),
+    "many declarations": (f"<a {declared(65)}/>".encode(), "too many declarations"),
+    "many declarations, of few prefixes": (b"<a>" + b"<b xmlns='u'/>" * 65 + b"</a>", "too many declarations"),
 }
 
 
@@ -103,6 +111,34 @@ def test_refused(name: str) -> None:
     data, reason = REFUSED[name]
     with pytest.raises(DecodeError, match=reason):
         parse(data, WHAT)
+
+
+LONGEST = 1 << 17  # of a manifest
+FILLED: dict[str, bytes] = {
+    "declarations": f"<r {declared(4000)}>{'<a/>' * 16000}</r>".encode(),
+    "most declarations": f"<r {declared(64)}>{'<a/>' * 32000}</r>".encode(),
+    "elements and texts": b"<r>" + b"<a/>b" * 26000 + b"</r>",
+    "attributes": b"<r>" + b"<a b=''/>" * 14000 + b"</r>",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILLED)
+def test_memory(name: str) -> None:
+    """The longest manifest, filled with what takes the most: parsed and written, or refused, in less than 32 MiB."""
+    data = FILLED[name]
+    assert LONGEST * 9 // 10 < len(data) <= LONGEST
+    tracemalloc.start()
+    try:
+        check_contract(lambda data: canonical(parse(data, WHAT)), data)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_most_declarations() -> None:
+    root = parse(f"<a {declared(63)}><b xmlns='u'/></a>".encode(), WHAT)
+    assert [each.name for each in root.elements] == [("u", "b")]
 
 
 def test_depth() -> None:

@@ -20,6 +20,7 @@ Name = tuple[str, str]
 """Namespace, empty for none, and local name."""
 
 _MAX_DEPTH = 16  # manifests have 6
+_MAX_DECLARATIONS = 64  # of namespaces, in a document; manifests have 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class _Reader:
         self.open: list[list[Element | str]] = [[]]
         self.scopes: list[Mapping[str, str]] = [{}]
         self.heads: list[tuple[str, Sequence[str]]] = []
+        self.declarations = 0
         self.parser = expat.ParserCreate("utf-8")
         self.parser.ordered_attributes = True
         self.parser.buffer_text = True
@@ -93,17 +95,22 @@ class _Reader:
     def start(self, name: str, attributes: list[str]) -> None:
         if len(self.open) > _MAX_DEPTH:
             self.fail("nested too deeply")
-        scope, plain = dict(self.scopes[-1]), []
+        declarations: dict[str, str] = {}
+        plain: list[str] = []
         for spelled, value in zip(attributes[::2], attributes[1::2], strict=True):
             prefix, _, local = spelled.rpartition(":")
             if prefix == "xmlns" or spelled == "xmlns":
                 declared = local if prefix else ""
                 if declared.startswith("xml") or (declared and not value):
                     self.fail("a declaration of a reserved prefix, or of no namespace")
-                scope[declared] = value
+                declarations[declared] = value
             else:
                 plain += [spelled, value]
-        self.scopes.append(scope)
+        self.declarations += len(declarations)
+        if self.declarations > _MAX_DECLARATIONS:
+            self.fail("too many declarations of namespaces")
+        # One scope for all that declare nothing: a copy for each would let a short document fill the memory.
+        self.scopes.append({**self.scopes[-1], **declarations} if declarations else self.scopes[-1])
         self.heads.append((name, plain))
         self.open.append([])
 
@@ -141,7 +148,8 @@ def canonical(element: Element, *, without: Element | None = None) -> bytes:
 
 def _write(element: Element, rendered: Mapping[str, str], without: Element | None, found: list[str]) -> None:
     scope = element.namespaces
-    declared = [prefix for prefix in sorted(scope) if scope[prefix] != rendered.get(prefix, "")]
+    new = () if scope is rendered else sorted(scope)
+    declared = [prefix for prefix in new if scope[prefix] != rendered.get(prefix, "")]
     names = [f"xmlns:{prefix}" if prefix else "xmlns" for prefix in declared]
     pairs = list(zip(names, [scope[prefix] for prefix in declared], strict=True))
     pairs += [(element.spelled[name], element.attributes[name]) for name in sorted(element.attributes)]

@@ -22,17 +22,22 @@ ENCODINGS = ("hex", "base64", "base64url", "pem", "raw")
 _HEX = re.compile(rb"(?:0[xX])?[0-9a-fA-F\s:]+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
 _BASE64URL = re.compile(rb"[A-Za-z0-9_\-\s]+={0,2}\s*")
+_BEGIN = b"-----BEGIN "
 _TEXT = bytes(range(0x20, 0x7F)) + b"\t\n\r"
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(.*?)-----END \1-----", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----([^-]*)(-----END \1-----)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Bytes, and the encoding that they were in; ``label``: what a PEM block says that it is."""
+    """Bytes, and the encoding that they were in.
+
+    ``label``: what a PEM block says that it is. ``damaged``: it isn't whole, or not base64; ``data`` is its text then.
+    """
 
     encoding: str
     data: bytes = field(repr=False)
     label: str = ""
+    damaged: bool = False
 
 
 def read_input(path: str) -> bytes:
@@ -59,16 +64,7 @@ def _decode(text: bytes, encoding: str) -> list[Reading]:
     if encoding == "raw":
         return [Reading("raw", text)]
     if encoding == "pem":
-        # Only in text: a TDX quote has PEM inside.
-        return (
-            []
-            if text.translate(None, _TEXT)
-            else [
-                Reading("pem", data, found[1].decode())
-                for found in _PEM.finditer(text)
-                if (data := _base64(found[2], b"+/")) is not None
-            ]
-        )
+        return _blocks(text)
     if encoding == "hex":
         digits = b"".join(text.removeprefix(b"0x").removeprefix(b"0X").replace(b":", b"").split())
         if not _HEX.fullmatch(text) or not digits or len(digits) % 2:
@@ -77,6 +73,19 @@ def _decode(text: bytes, encoding: str) -> list[Reading]:
     pattern, letters = (_BASE64, b"+/") if encoding == "base64" else (_BASE64URL, b"-_")
     data = _base64(text, letters) if pattern.fullmatch(text) else None
     return [Reading(encoding, data)] if data else []
+
+
+def _blocks(text: bytes) -> list[Reading]:
+    """PEM's. Only in text: a TDX quote has PEM inside. JSON may have, too, with its ends of lines escaped: then the
+    blocks are no PEM, of which nothing is damaged.
+    """
+    if text.translate(None, _TEXT):
+        return []
+    found = []
+    for block in _PEM.finditer(text):
+        data = _base64(block[2], b"+/") if block[3] else None
+        found.append(Reading("pem", data or block[2], block[1].decode(), damaged=not data))
+    return found if text.lstrip().startswith(_BEGIN) or not all(each.damaged for each in found) else []
 
 
 def _base64(text: bytes, letters: bytes) -> bytes | None:

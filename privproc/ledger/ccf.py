@@ -16,11 +16,12 @@ from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 
 from privproc.errors import DecodeError, SignatureError, UnsupportedError, UntrustedError, UsageError
 from privproc.ledger import merkle
@@ -64,7 +65,7 @@ def verify(receipt: bytes, *, service: x509.Certificate, claims_digest: bytes) -
     Certificates are taken at any time: they bind a key to a service, and a receipt outlives its node.
 
     Raises :class:`DecodeError`; :class:`UnsupportedError` for receipts without leaf components (of signatures) and keys
-    that aren't on an elliptic curve; :class:`SignatureError`; :class:`UntrustedError` for other claims or another
+    that aren't on a known elliptic curve; :class:`SignatureError`; :class:`UntrustedError` for other claims or another
     service; :class:`UsageError` for a digest that is not 32 bytes or is all zero, as without claims.
     """
     if not isinstance(claims_digest, bytes) or len(claims_digest) != merkle.HASH_SIZE or not any(claims_digest):
@@ -131,15 +132,21 @@ def _check_issued(chain: Sequence[x509.Certificate]) -> None:
             issued.verify_directly_issued_by(authority)
         except InvalidSignature:
             raise SignatureError("CCF receipt: a certificate's signature doesn't verify") from None
+        except UnsupportedAlgorithm:
+            raise UnsupportedError("CCF receipt: the kind of key of an authority") from None
         except (ValueError, TypeError):  # other names, or an algorithm that isn't the key's
             raise UntrustedError("CCF receipt: a certificate is not issued by the service") from None
 
 
 def _certificate(pem: object) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(pem.encode("ascii") if isinstance(pem, str) else b"")
-    except ValueError:
+        found = x509.load_pem_x509_certificate(pem.encode("ascii") if isinstance(pem, str) else b"")
+        serial = found.serial_number
+    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning):  # a warning, where those are errors
         raise DecodeError(_WHAT, "not a certificate") from None
+    if serial <= 0:  # of which the library only warns, for now (RFC 5280 §4.1.2.2)
+        raise DecodeError(_WHAT, "not a certificate")
+    return found
 
 
 def _key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
@@ -147,6 +154,8 @@ def _key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
         key = certificate.public_key()
     except ValueError:
         raise DecodeError(_WHAT, "not a public key") from None
+    except UnsupportedAlgorithm:
+        raise UnsupportedError("CCF receipt: a certificate's kind of key") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise UnsupportedError("CCF receipt: a key that is not on an elliptic curve")
     return key

@@ -35,7 +35,7 @@ MAX_ENTRY: Final = 1 << 18
 _WHAT: Final = "Rekor entry"
 _MAX_HASHES = 63
 _PEM = re.compile(rb"\s*-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
-_KINDS = {("hashedrekord", "0.0.1"), ("rekord", "0.0.1")}
+_KINDS = (("hashedrekord", "0.0.1"), ("rekord", "0.0.1"))  # no set: what is looked for may be any JSON
 _ES256 = ec.ECDSA(SHA256())
 _ES256_OF_DIGEST = ec.ECDSA(Prehashed(SHA256()))
 

@@ -1,4 +1,5 @@
-"""What is fuzzed: every public decoder, the incremental ones against those, and the steps that a peer's bytes reach.
+"""What is fuzzed: every public decoder and verifier, the incremental ones against those, and the steps that a peer's
+bytes reach.
 
 A target takes bytes; it may return, or raise :class:`PeerError`. Anything else is a finding.
 """
@@ -19,6 +20,7 @@ from privproc.keyconfig import select
 from privproc.ohttp import RequestHeader
 from privproc.responsekey import Announcement
 from privproc.session import messages, wrapped
+from tests.fuzz.verifiers import verifiers
 from tests.test_boundaries import AT, FOUND, WORLD, Decoder, bound, samples
 from tests.world.fleet import Fleet
 from tests.world.world import ROLE
@@ -68,6 +70,7 @@ def targets() -> dict[str, Target]:
         "a device": device,
         "a directory": directory,
     }
+    found |= {name: decoder.decode for name, decoder in verifiers().items()}
     return dict(sorted(found.items()))
 
 
@@ -154,7 +157,9 @@ def published() -> tuple[bytes, ...]:
 
 
 def seeds(name: str, target: Target) -> list[bytes]:
-    """The sample of a decoder, and published bytes that the target takes."""
+    """The sample of a decoder, and published bytes that it takes; that of a verifier, whose keys nobody else has."""
+    if name in verifiers():
+        return [verifiers()[name].sample]
     found = [samples()[name].sample] if name in samples() else []
     for data in published():
         if len(found) >= SEEDS:

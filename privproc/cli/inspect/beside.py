@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privproc.attestation.binder import EXPORTER_LENGTH
 from privproc.attestation.forwarded import BACK_END
-from privproc.attestation.nvidia.chain import CHAIN_LENGTH
+from privproc.cli.inspect import devices as nvidia
 from privproc.cli.inspect import ledger, names
 from privproc.cli.inspect.certificates import certificate
 from privproc.cli.inspect.evidence import snp_report
@@ -37,14 +37,7 @@ def devices(walk: Walk) -> None:
     for index in range(walk.uint("devices, count", 2)):
         with walk.part(f"device {index}", walk.uint(f"device {index}, length", 4)) as device:
             kind = device.uint("type", 2, names.device)
-            device.first_that_reads(_back_end if kind == BACK_END else _device)
-
-
-def _device(walk: Walk) -> None:
-    """NVIDIA's: a report of SPDM 1.1, and the certificates above its key."""
-    walk.vector("report", 2)
-    for name in ("device", "boot ROM", "provisioner", "family", "root")[:CHAIN_LENGTH]:
-        lp(walk, f"{name} certificate", certificate, 2)
+            device.first_that_reads(_back_end if kind == BACK_END else nvidia.evidence)
 
 
 def _back_end(walk: Walk) -> None:

@@ -14,7 +14,21 @@ from privproc.keyconfig import KeyConfigs
 from privproc.keypackage.signers import Signers
 from privproc.tagged import tagged_hash
 
-__all__ = ["corim", "cose_message", "directory_contents", "eat_token", "item", "nitro_document", "package", "signers"]
+__all__ = [
+    "Schema",
+    "corim",
+    "cose_message",
+    "directory_contents",
+    "eat_token",
+    "item",
+    "nitro_document",
+    "numbered",
+    "package",
+    "read_head",
+    "read_key",
+    "signers",
+    "within",
+]
 
 _SIMPLE = {20: "false", 21: "true", 22: "null"}
 _ALGORITHMS = {cose.EDDSA: "EdDSA", cose.ES384: "ES384", -7: "ES256", -36: "ES512"}
@@ -23,7 +37,7 @@ Schema = Mapping["int | str", tuple[str, "Describe | None"]]
 """By key of a map or index of an array: what to call it, and how to go on at its item."""
 
 
-def _head(walk: Walk) -> tuple[int, int, int]:
+def read_head(walk: Walk) -> tuple[int, int, int]:
     """Major type, argument, and the size of the head of the item that comes next."""
     first = walk.peek(9)
     if not first:
@@ -41,7 +55,7 @@ def _head(walk: Walk) -> tuple[int, int, int]:
 
 def item(walk: Walk, name: str, schema: Schema | None = None) -> None:
     """One item of any type."""
-    major, argument, size = _head(walk)
+    major, argument, size = read_head(walk)
     if major <= 1:
         number = argument if major == 0 else -1 - argument
         walk.opaque(name, size)
@@ -61,7 +75,7 @@ def item(walk: Walk, name: str, schema: Schema | None = None) -> None:
         with walk.part(name, said=f"{argument} entries") as inner:
             inner.head(size)
             for _ in range(argument):
-                key = _key(inner)
+                key = read_key(inner)
                 _entry(inner, key, repr(key), schema)
     elif major == 6:
         with walk.part(name, said=f"tag {argument}") as inner:
@@ -81,8 +95,9 @@ def _entry(walk: Walk, key: int | str, otherwise: str, schema: Schema | None) ->
             describe(inner)
 
 
-def _key(walk: Walk) -> int | str:
-    major, argument, size = _head(walk)
+def read_key(walk: Walk) -> int | str:
+    """A key of a map: an integer or text."""
+    major, argument, size = read_head(walk)
     if major == 3:
         walk.head(size + argument)
         return bytes.fromhex(walk.rows[-1].text)[size:].decode("utf-8", "replace")
@@ -92,11 +107,11 @@ def _key(walk: Walk) -> int | str:
     return argument if major == 0 else -1 - argument
 
 
-def _within(describe: Describe) -> Describe:
+def within(describe: Describe) -> Describe:
     """Of a byte string: its head, and then what its content is."""
 
     def described(walk: Walk) -> None:
-        major, argument, size = _head(walk)
+        major, argument, size = read_head(walk)
         if major != 2:
             item(walk, "not a byte string")
             return
@@ -107,7 +122,7 @@ def _within(describe: Describe) -> Describe:
     return described
 
 
-def _number(meaning: Mapping[int, str] | None, *, time: int = 0) -> Describe:
+def numbered(meaning: Mapping[int, str] | None, *, time: int = 0) -> Describe:
     """Of an integer: what it stands for, by a table, or as a time in units of ``1 / time`` seconds."""
 
     def described(walk: Walk) -> None:
@@ -120,10 +135,10 @@ def _number(meaning: Mapping[int, str] | None, *, time: int = 0) -> Describe:
     return described
 
 
-_TIME = _number(None, time=1)
+_TIME = numbered(None, time=1)
 
 _HEADERS: Schema = {
-    cose.ALG: ("algorithm", _number(_ALGORITHMS)),
+    cose.ALG: ("algorithm", numbered(_ALGORITHMS)),
     cose.CRIT: ("critical headers", None),
     cose.KID: ("key identifier", None),
     cose.TYP: ("type", None),
@@ -132,9 +147,9 @@ _HEADERS: Schema = {
 
 def _message(walk: Walk, payload: Describe | None) -> None:
     schema: Schema = {
-        0: ("protected header", _within(lambda inner: item(inner, "headers", _HEADERS))),
+        0: ("protected header", within(lambda inner: item(inner, "headers", _HEADERS))),
         1: ("unprotected header", None),
-        2: ("payload", None if payload is None else _within(payload)),
+        2: ("payload", None if payload is None else within(payload)),
         3: ("signature", None),
     }
     item(walk, "COSE_Sign1", schema)
@@ -162,7 +177,7 @@ _PACKAGE: Schema = {
     4: ("not before", _TIME),
     5: ("not after", _TIME),
     6: ("previous package", None),
-    7: ("content", _within(_content)),
+    7: ("content", within(_content)),
 }
 
 
@@ -187,7 +202,7 @@ _SERVICE: Schema = {
 
 def _array(each: Describe) -> Describe:
     def described(walk: Walk) -> None:
-        major, argument, size = _head(walk)
+        major, argument, size = read_head(walk)
         if major != 4:
             raise walk.fail("not an array")
         walk.head(size)
@@ -200,14 +215,14 @@ def _array(each: Describe) -> Describe:
 
 _DIRECTORY: Schema = {
     "gateway": ("gateway", None),
-    "keys": ("key configurations", _within(oblivious.configs)),
+    "keys": ("key configurations", within(oblivious.configs)),
     "issuer": ("issuer", None),
-    "tokens": ("issuer directory", _within(directory)),
+    "tokens": ("issuer directory", within(directory)),
     "group": ("TLS group", None),
     "up": ("bytes of the first request", None),
     "down": ("bytes of the first answer", None),
     "services": ("services", _array(lambda walk: item(walk, "service", _SERVICE))),
-    "checkpoints": ("checkpoints", _array(_within(ledger.checkpoint))),
+    "checkpoints": ("checkpoints", _array(within(ledger.checkpoint))),
 }
 
 
@@ -225,7 +240,7 @@ def signers(walk: Walk) -> None:
 
 
 def _require(walk: Walk, major: int, argument: int) -> None:
-    if _head(walk)[:2] != (major, argument):
+    if read_head(walk)[:2] != (major, argument):
         raise walk.fail("not the expected item")
 
 
@@ -236,10 +251,10 @@ def _pcrs(walk: Walk) -> None:
 _NITRO: Schema = {
     "module_id": ("module id", None),
     "digest": ("digest", None),
-    "timestamp": ("timestamp", _number(None, time=1000)),
+    "timestamp": ("timestamp", numbered(None, time=1000)),
     "pcrs": ("PCRs", _pcrs),
-    "certificate": ("certificate", _within(certificate)),
-    "cabundle": ("CA bundle", _array(_within(certificate))),
+    "certificate": ("certificate", within(certificate)),
+    "cabundle": ("CA bundle", _array(within(certificate))),
     "public_key": ("public key", None),
     "user_data": ("user data", None),
     "nonce": ("nonce", None),
@@ -259,12 +274,12 @@ _CLAIMS: Schema = {
 
 def _entries(walk: Walk, each: Describe) -> None:
     """Of a map from names: what is at each."""
-    major, argument, size = _head(walk)
+    major, argument, size = read_head(walk)
     if major != 5:
         raise walk.fail("not a map")
     walk.head(size)
     for _ in range(argument):
-        with walk.part(repr(_key(walk))) as inner:
+        with walk.part(repr(read_key(walk))) as inner:
             each(inner)
 
 
@@ -286,11 +301,11 @@ _COMID: Schema = {
 
 def _tag(walk: Walk) -> None:
     """Of a manifest's tag: what is in the bytes below it, if that is a CoMID."""
-    major, argument, size = _head(walk)
+    major, argument, size = read_head(walk)
     walk.head(size)
     with walk.part("tag", said=f"tag {argument}") as inner:
         if (major, argument) == (6, 506):
-            _within(lambda content: item(content, "CoMID", _COMID))(inner)
+            within(lambda content: item(content, "CoMID", _COMID))(inner)
         else:
             item(inner, "content")
 

@@ -15,6 +15,8 @@ from privproc.errors import PeerError
 __all__ = ["add_to"]
 
 _BY_NAME = {it.name: it for it in FORMATS}
+_BY_LABEL = {"CERTIFICATE": _BY_NAME["certificate"]}
+"""What PEM blocks say that they are."""
 _NAME_WIDTH = 38
 
 
@@ -120,8 +122,13 @@ def _report(found: Sequence[Reading], arguments: argparse.Namespace) -> _Report:
         report = _Report(found[0])
         report.error = "a private key, which is never shown"
         return report
-    if arguments.kind is not None:
-        return _forced(found, _BY_NAME[arguments.kind], reveal=arguments.reveal)
+    if found[0].damaged:
+        report = _Report(found[0])
+        report.error = f"{found[0].label}: not a whole block of base64"
+        return report
+    kind = _BY_LABEL.get(found[0].label) if arguments.kind is None else _BY_NAME[arguments.kind]
+    if kind is not None:
+        return _forced(found, kind, reveal=arguments.reveal)
     fits = [fitting(it.data) for it in found]
     best = max(range(len(found)), key=lambda at: (_strength(fits[at]), -at))
     report = _Report(found[best])

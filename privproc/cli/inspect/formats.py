@@ -8,16 +8,28 @@ from enum import IntEnum
 from typing import Final
 
 from privproc import bhttp, cose, tokens
-from privproc.attestation import corim
+from privproc.attestation import cmw, corim
 from privproc.attestation.eat import decode_cbor
 from privproc.attestation.envelope import Envelope
 from privproc.attestation.nitro.document import Document
+from privproc.attestation.nvidia import Report as DeviceReport
 from privproc.attestation.nvidia.rim import Rim
 from privproc.attestation.sgx.quote import Quote as SgxQuote
 from privproc.attestation.snp.chain import Endorsements
 from privproc.attestation.snp.report import Report
 from privproc.attestation.tdx.quote import Quote
-from privproc.cli.inspect import beside, cbor, certificates, evidence, ledger, manifests, messages, oblivious
+from privproc.cli.inspect import (
+    beside,
+    cbor,
+    certificates,
+    devices,
+    evidence,
+    ledger,
+    manifests,
+    messages,
+    oblivious,
+    wrappers,
+)
 from privproc.cli.inspect import tokens as privacypass
 from privproc.cli.inspect.walk import Describe, Row, Walk
 from privproc.errors import DecodeError, PeerError
@@ -121,10 +133,15 @@ FORMATS: Final[Sequence[Format]] = (
     Format("sgx-quote", "SGX quote", "Intel, ECDSA quote format", _MARK, SgxQuote.decode, evidence.sgx_quote),
     Format("nitro-document", "Nitro attestation document", "AWS Nitro Enclaves, attestation process", _MARK,
            Document.decode, cbor.nitro_document),
+    Format("nvidia-evidence", "evidence of an NVIDIA device", f"{_OWN} §4.11", _MARK, devices.check_evidence,
+           devices.evidence),
+    Format("nvidia-report", "an NVIDIA device's measurements", "DMTF DSP0274 §10.11", _MARK, DeviceReport.decode,
+           devices.report),
     Format("nvidia-rim", "NVIDIA's manifest of reference values", "ISO/IEC 19770-2, TCG RIM", _MARK, Rim.decode,
            manifests.rim),
     Format("eat", "Entity Attestation Token, a CWT", "RFC 9711 §3", _MARK, _eat, cbor.eat_token),
     Format("corim", "CoRIM, signed or not", corim.DRAFT, _MARK, _corim, cbor.corim),
+    Format("cmw", "Conceptual Message Wrapper", "RFC 9999 §3", _FORM, cmw.decode, wrappers.cmw),
     Format("cose", "COSE_Sign1 message", "RFC 9052 §4.2", _FORM, cose.Sign1.decode, cbor.cose_message),
     Format("snp-endorsements", "certificates beside a SEV-SNP report", f"{_OWN} §4.6", _FORM, Endorsements.decode,
            beside.endorsements),
