@@ -20,13 +20,14 @@ says whose records are whose, and in which order.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
 from privproc import bhttp, ohttp
 from privproc._step import Step, Unique
 from privproc.bhttp import Data, Framing, RequestDecoder, RequestHead
-from privproc.errors import DecodeError, PeerError, PolicyError, UntrustedError
+from privproc.errors import DecodeError, PeerError, PolicyError, UntrustedError, UsageError
 from privproc.http import Response
 from privproc.secret import Secret
 from privproc.session.chunked import END, FRAMING, content_chunk, filled, missing, opening_of, response_head
@@ -52,7 +53,7 @@ from privproc.session.profile import (
     STREAM_LIMITS,
 )
 from privproc.tokens import Reservation, SpendKey
-from privproc.wire import bounded
+from privproc.wire import bare, bounded
 
 __all__ = [
     "RESPONSE",
@@ -99,10 +100,22 @@ class RequestEnd:
 class Upload(Unique):
     """Opens one chunked request: ``PipeRequest RecordsReceived* RequestEnd``, or ``StreamRequest``, which is whole.
 
-    Holds a first piece, or a request of at most 5 MiB. After a failure every call raises the same error.
+    Holds a first piece, or a request of at most 5 MiB. After a failure, and after :meth:`refuse`, every other call
+    raises the same error.
     """
 
-    __slots__ = ("_content", "_decoder", "_gateway", "_have", "_head", "_opened", "_piped", "_receiver", "_refusal")
+    __slots__ = (
+        "_content",
+        "_decoder",
+        "_error",
+        "_gateway",
+        "_have",
+        "_head",
+        "_opened",
+        "_piped",
+        "_receiver",
+        "_refusal",
+    )
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -114,21 +127,23 @@ class Upload(Unique):
         self._content: list[bytes] = []
         self._piped = False
         self._refusal: int | None = None
+        self._error: BaseException | None = None
 
     def receive_data(self, data: bytes, *, at: int) -> list[UploadEvent]:
         """Bytes of the request's content, in any pieces. Raises :class:`PeerError`: answer with :meth:`refuse`, or cut
         the response off, once it has begun.
         """
-        return self._pieces(self._receiver.receive_data(data), at)
+        return self._take(lambda: self._receiver.receive_data(data), at)
 
     def receive_end(self, *, at: int) -> list[UploadEvent]:
         """The content has ended. Raises as :meth:`receive_data`, and :class:`DecodeError` if it was cut off."""
-        return self._pieces(self._receiver.receive_end(), at)
+        return self._take(self._receiver.receive_end, at)
 
     def refuse(self, error: PeerError) -> Response:
         """The one response to whatever was raised: in the clear as long as nothing has opened, encapsulated from then
         on. :class:`SpentError` once a response has begun.
         """
+        self._error = self._error or bare(error)
         responder = self._receiver.responder
         if responder is None:
             return Gateway.reject(error)
@@ -136,6 +151,17 @@ class Upload(Unique):
         size = stream.room(self._refusal or stream.epoch.contents.down)
         inner = bhttp.encode_response(Response(REFUSED), framing=Framing.INDETERMINATE, size=size)
         return Response(RESPONSE.status, RESPONSE.fields, responder.stream().finish(inner))
+
+    def _take(self, receive: Callable[[], list[ohttp.chunked.RequestEvent]], at: int) -> list[UploadEvent]:
+        if self._error is not None:
+            raise bare(self._error)
+        try:
+            return self._pieces(receive(), at)
+        except UsageError:
+            raise
+        except BaseException as error:  # a bug must not read as a clean end later
+            self._error = bare(error)
+            raise
 
     def _pieces(self, pieces: list[ohttp.chunked.RequestEvent], at: int) -> list[UploadEvent]:
         events: list[UploadEvent] = []
