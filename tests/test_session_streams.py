@@ -7,6 +7,7 @@ import itertools
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -781,7 +782,10 @@ def too_large() -> tuple[Upload, list[bytes], list[bytes]]:
     [
         (unopened, UnsupportedError),
         (forged_later, OpenError),
-        (false_first_piece(lambda head, message, size: chunked.filled(head, message[:-1] + b"\1", size)), SignatureError),
+        (
+            false_first_piece(lambda head, message, size: chunked.filled(head, message[:-1] + b"\1", size)),
+            SignatureError,
+        ),
         (false_first_piece(lambda head, message, size: chunked.filled(head, message, size)[:-1] + b"\1"), DecodeError),
         (false_first_piece(lambda head, message, size: chunked.filled(head, message, size) + b"\0"), PolicyError),
         (wrong_framing_first, PolicyError),
@@ -799,7 +803,7 @@ def test_an_upload_that_failed_gives_nothing_more(make: Any, error: type[PeerErr
     with pytest.raises(error) as raised:
         upload.receive_data(last, at=AT)
     for late in (
-        *(lambda wire=wire: upload.receive_data(wire, at=AT) for wire in (*more, b"", *bad)),
+        *(partial(upload.receive_data, wire, at=AT) for wire in (*more, b"", *bad)),
         lambda: upload.receive_end(at=AT),
         lambda: upload.receive_data(b"", at=AT),
     ):
