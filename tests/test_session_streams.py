@@ -462,7 +462,7 @@ def test_records_that_nothing_asked_for() -> None:
         ),
         pytest.raises(DecodeError, match="nothing asked for"),
     ):
-        piped.pipe._records(b"", AT)
+        list(piped.pipe._records(b"", AT))
 
 
 def test_an_offer_that_does_not_fit() -> None:

@@ -131,8 +131,8 @@ class Attesting(Handshaken):
         """Take the client's Finished, whole, and what follows it in any state of completion.
 
         The first bytes to send hold two tickets, which OpenSSL insists on; neither end can resume with them.
-        Raises :class:`DecodeError` (malformed or incomplete), :class:`OpenError` (tampered), and what
-        :meth:`Channel.receive_data` raises.
+        Raises :class:`DecodeError` (malformed or incomplete), :class:`OpenError` (tampered), and as
+        :meth:`Channel.receive_data` raises: if there are events, the channel's next call.
         """
         connection = self._take()
         openssl.feed(connection, data[:MAX_CLIENT_FLIGHT])

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, final
 
 from privproc import ratls, responsekey
+from privproc._outcome import each
 from privproc._step import Step, Unique
 from privproc.attestation.binder import EXPORTER_LABEL as EVIDENCE_LABEL
 from privproc.attestation.binder import EXPORTER_LENGTH as EVIDENCE_LENGTH
@@ -210,16 +211,15 @@ class AwaitingRequest(Step[_Waiting]):
         return _ask(waiting, channel, frame)
 
     def _frame(self, waiting: _Waiting, records: bytes) -> Frame | None:
+        events: list[ratls.Event] = []
         if waiting.attesting:
             if not self._flight.receive_data(records):
                 return None
             channel, events = waiting.attesting.pop().finish(bytes(self._flight.taken))
-            self._flight = _Flight()
+            self._flight, records = _Flight(), b""
             waiting.channel.append(channel)
-        else:
-            events = waiting.channel[0].receive_data(records)
         frame: Frame | None = None
-        for event in events:
+        for event in (*events, *each(waiting.channel[0].receive_data, records)):
             if isinstance(event, ratls.EndOfData):
                 # req: privproc1/5.3 no-early-close
                 raise DecodeError("request", "the device closed the session")

@@ -20,14 +20,15 @@ says whose records are whose, and in which order.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
 from privproc import bhttp, ohttp
+from privproc._outcome import Outcome, each, last
 from privproc._step import Step, Unique
 from privproc.bhttp import Data, Framing, RequestDecoder, RequestHead
-from privproc.errors import DecodeError, PeerError, PolicyError, UntrustedError, UsageError
+from privproc.errors import DecodeError, PeerError, PolicyError, UntrustedError
 from privproc.http import Response
 from privproc.secret import Secret
 from privproc.session.chunked import END, FRAMING, content_chunk, filled, missing, opening_of, response_head
@@ -53,7 +54,7 @@ from privproc.session.profile import (
     STREAM_LIMITS,
 )
 from privproc.tokens import Reservation, SpendKey
-from privproc.wire import bare, bounded
+from privproc.wire import bounded
 
 __all__ = [
     "RESPONSE",
@@ -107,11 +108,11 @@ class Upload(Unique):
     __slots__ = (
         "_content",
         "_decoder",
-        "_error",
         "_gateway",
         "_have",
         "_head",
         "_opened",
+        "_outcome",
         "_piped",
         "_receiver",
         "_refusal",
@@ -127,23 +128,23 @@ class Upload(Unique):
         self._content: list[bytes] = []
         self._piped = False
         self._refusal: int | None = None
-        self._error: BaseException | None = None
+        self._outcome = Outcome()
 
     def receive_data(self, data: bytes, *, at: int) -> list[UploadEvent]:
-        """Bytes of the request's content, in any pieces. Raises :class:`PeerError`: answer with :meth:`refuse`, or cut
-        the response off, once it has begun.
+        """Bytes of the request's content, in any pieces. Raises :class:`PeerError`, if nothing came before the
+        failure, else the next call does: answer with :meth:`refuse`, or cut the response off, once it has begun.
         """
-        return self._take(lambda: self._receiver.receive_data(data), at)
+        return self._outcome.events(self._events(each(self._receiver.receive_data, data), at))
 
     def receive_end(self, *, at: int) -> list[UploadEvent]:
         """The content has ended. Raises as :meth:`receive_data`, and :class:`DecodeError` if it was cut off."""
-        return self._take(self._receiver.receive_end, at)
+        return self._outcome.events(self._events(last(self._receiver.receive_end), at), end=True)
 
     def refuse(self, error: PeerError) -> Response:
         """The one response to whatever was raised: in the clear as long as nothing has opened, encapsulated from then
         on. :class:`SpentError` once a response has begun.
         """
-        self._error = self._error or bare(error)
+        self._outcome.keep(error)
         responder = self._receiver.responder
         if responder is None:
             return Gateway.reject(error)
@@ -152,41 +153,29 @@ class Upload(Unique):
         inner = bhttp.encode_response(Response(REFUSED), framing=Framing.INDETERMINATE, size=size)
         return Response(RESPONSE.status, RESPONSE.fields, responder.stream().finish(inner))
 
-    def _take(self, receive: Callable[[], list[ohttp.chunked.RequestEvent]], at: int) -> list[UploadEvent]:
-        if self._error is not None:
-            raise bare(self._error)
-        try:
-            return self._pieces(receive(), at)
-        except UsageError:
-            raise
-        except BaseException as error:  # a bug must not read as a clean end later
-            self._error = bare(error)
-            raise
-
-    def _pieces(self, pieces: list[ohttp.chunked.RequestEvent], at: int) -> list[UploadEvent]:
-        events: list[UploadEvent] = []
+    def _events(self, pieces: Iterable[ohttp.chunked.RequestEvent], at: int) -> Iterator[UploadEvent]:
         for piece in pieces:
             match piece:
                 case ohttp.RequestHeader():
-                    events += self._pieces(self._gateway._ohttp.accept(self._receiver, at=at), at)
+                    yield from self._events(self._gateway._ohttp.accept(self._receiver, at=at), at)
                 case ohttp.RequestOpened(responder):
                     self._opened = _Stream(responder, self._gateway._epochs[responder.key_config])
                 case ohttp.MessageData(data):
-                    events += self._data(data, at)
-                case _:  # its end
-                    events += self._end()
-        return events
+                    yield from self._data(data, at)
+                case _:
+                    yield self._ended()
 
     def _data(self, data: bytes, at: int) -> list[UploadEvent]:
         if not self._have and data[:1] != FRAMING:
             # req: privproc1/5.4 indeterminate-framing
             raise PolicyError("a chunked request is framed with indeterminate lengths")
         self._have += len(data)
-        events = self._decoder.receive_data(data)
-        for event in events:
+        content: list[bytes] = []  # of a chunk that isn't in order nothing is passed on
+        for event in each(self._decoder.receive_data, data):
             if isinstance(event, RequestHead):
                 self._begin(event)
-        content = [event.data for event in events if isinstance(event, Data)]
+            if isinstance(event, Data):
+                content.append(event.data)
         if self._piped:
             return [RecordsReceived(b"".join(content))] if content else []
         self._content += content
@@ -214,13 +203,13 @@ class Upload(Unique):
         forward, spend_key = admit(stream.responder, stream.epoch, head.fields, message, at=at)
         return [PipeRequest(stream, forward, spend_key)]
 
-    def _end(self) -> list[UploadEvent]:
+    def _ended(self) -> UploadEvent:
         self._decoder.end_of_data()
         if self._piped:
-            return [RequestEnd()]
+            return RequestEnd()
         if self._head is None or self._head.path != CONTINUE_PATH:
             raise DecodeError("chunked request", "ends before its first piece", self._have)
-        return [StreamRequest(self._opened, Continue.decode(b"".join(self._content)))]
+        return StreamRequest(self._opened, Continue.decode(b"".join(self._content)))
 
 
 @final
