@@ -367,11 +367,12 @@ class PipeSession(Step[_Ready]):
     what it sends is in the pipe's ``data_to_send``, and what comes of it in the pipe's events.
     """
 
-    __slots__ = ("evidence", "fresh_until", "until")
+    __slots__ = ("back_ends", "devices", "evidence", "fresh_until", "until")
 
     def __init__(self, ready: _Ready, *, until: int) -> None:
         super().__init__(ready)
         self.evidence = ready.attested.evidence
+        self.devices, self.back_ends = ready.attested.beside
         self.fresh_until = ready.attested.fresh_until
         self.until = until
 
