@@ -46,10 +46,13 @@ class SpentError(UsageError):
 class PeerError(PrivprocError):
     """The peer's doing; the only family that received bytes can cause.
 
-    ``check`` names the check of an appraisal that refused (``"tcb-floor"``); empty elsewhere.
+    ``check`` names the check of an appraisal that refused (``"tcb-floor"``); empty elsewhere. ``authentic``: how many
+    bytes of an answer had been given out, each of them authentic, when its stream failed, for whatever reason; ``None``
+    where no answer was awaited.
     """
 
     check: str = ""
+    authentic: int | None = None
 
 
 class DecodeError(PeerError):

@@ -11,12 +11,13 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from privproc.errors import DecodeError, LimitError, UsageError
+from privproc.errors import DecodeError, LimitError, PeerError, UsageError
 
 __all__ = ["Feed", "Need", "Parser", "Reader", "Writer", "bare", "bounded", "encode_varint"]
 
 T = TypeVar("T")
 E = TypeVar("E")
+B = TypeVar("B", bound=BaseException)
 
 
 class Reader:
@@ -199,7 +200,9 @@ class Feed(Generic[E]):
     the present need. Any split of the input gives the same bytes to needs with ``least == most``, hence the same
     events; a parser that passes a body through with ``least=1`` gives the same concatenation.
 
-    After an error every further call raises it again; after the parser's end any further byte is refused.
+    After an error every further call raises it again; after the parser's end any further byte is refused. Events before
+    an error are given out, and the next call raises it; with the end of the stream there is no next call, so that
+    raises.
     """
 
     __slots__ = ("_buffer", "_error", "_need", "_parser", "offset", "what")
@@ -215,7 +218,8 @@ class Feed(Generic[E]):
     def receive(self, data: bytes, *, last: bool = False) -> list[E]:
         """Take ``data`` (``last``: and the end of the stream) and return the events that it completes.
 
-        Raises what the parser raises for bad bytes, :class:`DecodeError` for truncated or trailing ones.
+        Raises what the parser raises for bad bytes, :class:`DecodeError` for truncated or trailing ones, unless there
+        are events before.
         """
         if self._error is not None:
             raise bare(self._error)
@@ -227,7 +231,8 @@ class Feed(Generic[E]):
             self._error = bare(error)
             self._buffer.clear()
             self._parser.close()
-            raise
+            if last or not events or not isinstance(error, PeerError):
+                raise
         return events
 
     def _run(self, events: list[E], *, last: bool) -> None:
@@ -265,7 +270,7 @@ class Feed(Generic[E]):
         raise DecodeError(self.what, "truncated", self.offset + there)
 
 
-def bare(error: BaseException) -> BaseException:
+def bare(error: B) -> B:
     """``error`` anew, without its traceback and context: their frames hold what a failure has to forget, keys say.
 
     To keep an error, keep a bare one, and raise another: what is raised gets a traceback.

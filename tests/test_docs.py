@@ -210,6 +210,7 @@ LIMITS: dict[str, list[int]] = {
     "Open": [messages.OPEN_SIZE],
     "ClientHello": [ratls.MAX_CLIENT_HELLO],
     "server flight": [ratls.MAX_FLIGHT],
+    "client's flight": [ratls.MAX_CLIENT_FLIGHT],
     "parts of Offer and Opened": [messages._PART_LIMIT],
     "names": [messages._NAME_LIMIT],
     "names in the directory": [contents._NAME_LIMIT],

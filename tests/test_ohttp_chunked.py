@@ -615,8 +615,9 @@ class TestReceiversRefuse:
         monkeypatch.setattr(chunks, "MAX_CHUNKS", 3)
         _, other = begun().stream()
         receiver._left = other._left
+        assert receiver.receive_data(wire) == [MessageData(b"a"), MessageData(b"b")]
         with pytest.raises(LimitError):
-            receiver.receive_data(wire)
+            receiver.receive_data(b"")
         with pytest.raises(LimitError):
             accepted(RequestReceiver(), request)
         most, _ = begun().stream()
@@ -771,6 +772,7 @@ class TestKeys:
                 with pytest.raises(error):
                     for start in range(39, len(wire + rest), step):
                         receiver.receive_data((wire + rest)[start : start + step])
+                    receiver.receive_end()
                 assert repr(receiver.responder) == "<StreamResponder ready>"
 
     def test_the_responder_is_the_events(self):

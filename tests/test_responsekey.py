@@ -149,6 +149,7 @@ def test_chunks_out_of_order_repeated_or_dropped_are_refused(three, order):
     answer, head, chunks = three
     with pytest.raises(OpenError):
         answer.receive_data(head + b"".join(chunks[index] for index in order))
+        answer.receive_end()
     with pytest.raises(OpenError):
         answer.receive_data(b"")
 
@@ -159,6 +160,7 @@ def test_the_last_marker_is_authenticated(three, index):
     chunks[index] = bytes((1 - chunks[index][0],)) + chunks[index][1:]
     with pytest.raises(OpenError):
         answer.receive_data(head + b"".join(chunks))
+        answer.receive_end()
 
 
 def test_nothing_follows_the_last_chunk(three):

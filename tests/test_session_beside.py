@@ -24,7 +24,18 @@ from privproc.errors import (
     UntrustedError,
     UsageError,
 )
-from privproc.session import Contents, EnclaveOpening, Service, Session, beside, record, wrapped
+from privproc.session import (
+    Contents,
+    EnclaveOpening,
+    Service,
+    Session,
+    ask,
+    ask_in,
+    beside,
+    drive,
+    record,
+    wrapped,
+)
 from privproc.session.messages import Forward, Offer, Open
 from privproc.session.record import Record, replay
 from privproc.vectors._straight import lp, sha256, sha384, t, u
@@ -32,6 +43,7 @@ from tests.world.behind import MODEL, Behind
 from tests.world.device import Chat, Piped
 from tests.world.enclave import Machine
 from tests.world.nvidia import FakeDevice, strict_policy
+from tests.world.relay import ROUTE
 from tests.world.removed import removed
 from tests.world.world import DAY, ROLE, SUITES, World
 
@@ -70,14 +82,59 @@ def test_a_device_learns_of_gpus_and_of_the_model_behind(world: Behind) -> None:
 
 
 def test_a_pipe_carries_it_too(world: Behind) -> None:
+    """And says what it was: at its beginning, after an answer, and after new evidence."""
     piped = Piped(world)
-    piped.open()
+    opened = piped.open()
+    assert opened.devices is not None
+    assert [found.identity for found in opened.devices.devices] == [gpu.identity for gpu in world.front_gpus]
+    (model,) = opened.back_ends
+    assert (model.role, model.since, model.front) == (MODEL, AT, opened.evidence)
+    assert [found.identity for found in model.machine.devices] == [gpu.identity for gpu in world.model_gpus]
     assert piped.ask(QUESTION).startswith(b"Which model")
+    assert (piped.session.devices, piped.session.back_ends) == (opened.devices, opened.back_ends)
+    piped.renew()
+    renewed = piped.session
+    assert [found.identity for found in renewed.devices.devices] == [gpu.identity for gpu in world.front_gpus]
+    assert renewed.devices != opened.devices  # as of now
+    assert [it.front for it in renewed.back_ends] == [renewed.evidence]
+
+
+def test_the_simplest_call_says_it_too(world: Behind) -> None:
+    directory = world.learn()
+    flow = ask(directory, world.token(directory), QUESTION, role=ROLE, relay=ROUTE, anchors=world.anchors, at=AT)
+    reply = drive(flow, world.send, world.now)
+    assert reply.session is None
+    assert reply.devices is not None
+    assert [found.identity for found in reply.devices.devices] == [gpu.identity for gpu in world.front_gpus]
+    (model,) = reply.back_ends
+    assert (model.role, model.front) == (MODEL, reply.evidence)
+    chat = Chat(world)
+    live = chat.session
+    reply = chat.drive(ask_in(live, directory, QUESTION, at=AT))
+    assert (reply.devices, reply.back_ends) == (live.devices, live.back_ends)
+    assert reply.devices is not None
+
+
+def test_new_evidence_before_a_question_is_what_its_reply_says(world: Behind) -> None:
+    chat = Chat(world)
+    old = chat.session
+    chat.ask(QUESTION)
+    world.at = AT + 200
+    chat.ask(QUESTION)
+    world.at = chat.session.fresh_until = AT + 400
+    reply = chat.drive(ask_in(chat.session, chat.directory, QUESTION, at=world.at))
+    assert reply.evidence.binding != old.evidence.binding
+    assert reply.devices not in (None, old.devices)
+    assert [it.front for it in reply.back_ends] == [reply.evidence]
 
 
 def test_a_service_that_demands_nothing_has_nothing() -> None:
     live = Chat(World(AT, suite=SUITES[1])).session
     assert (live.devices, live.back_ends) == (None, ())
+    opened = Piped(World(AT, suite=SUITES[1])).open()
+    assert (opened.devices, opened.back_ends) == (None, ())
+    reply = World(AT, suite=SUITES[1]).run(QUESTION)
+    assert (reply.devices, reply.back_ends) == (None, ())
     assert beside.Beside(None, ()).not_after > live.fresh_until
 
 

@@ -13,6 +13,7 @@ from privproc import ratls, responsekey, session
 from privproc.errors import (
     DecodeError,
     ExpiredError,
+    LimitError,
     OpenError,
     PeerError,
     PolicyError,
@@ -270,3 +271,64 @@ def test_nothing_shows_and_nothing_is_copied(waiting: tuple[Device, AwaitingRequ
         for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(UsageError):
                 attempt(thing)
+
+
+CHANGE_CIPHER_SPEC = b"\x14\x03\x03\0\1\1"
+
+
+@pytest.mark.parametrize("step", [1, 6, 100, 1 << 20])
+@pytest.mark.parametrize(
+    "flight",
+    [
+        CHANGE_CIPHER_SPEC * 4000,
+        CHANGE_CIPHER_SPEC + b"\x17\x03\x03\x40\0" + bytes(1 << 14),
+        b"\x14\x03\x03\x40\0" + bytes(1 << 14),
+    ],
+    ids=["many", "long", "long ccs"],
+)
+# req: privproc1/5.3 finished-comes-first
+def test_what_comes_before_finished_is_bounded(
+    waiting: tuple[Device, AwaitingRequest], flight: bytes, step: int
+) -> None:
+    """However it comes, no more than that is taken: a token must not buy memory."""
+    _, awaiting = waiting
+    taken = 0
+    with pytest.raises(LimitError, match="client flight"):
+        for start in range(0, len(flight), step):
+            assert awaiting.receive_data(flight[start : start + step], at=AT) is None
+            taken += step
+    assert taken <= ratls.MAX_CLIENT_FLIGHT
+    with pytest.raises(SpentError):
+        awaiting.receive_data(b"", at=AT)
+
+
+# req: privproc1/5.3 finished-comes-first
+def test_a_long_flight_before_finished_is_refused_whatever_follows(waiting: tuple[Device, AwaitingRequest]) -> None:
+    device, awaiting = waiting
+    records = device.records(device.seal(b"question")[0])
+    assert records.startswith(CHANGE_CIPHER_SPEC)
+    with pytest.raises(LimitError):
+        awaiting.receive(CHANGE_CIPHER_SPEC * (ratls.MAX_CLIENT_FLIGHT // 6) + records, at=AT)
+
+
+@pytest.mark.parametrize("step", [1, 5, 80, 81, 1000, 1 << 20])
+# req: privproc1/5.3 finished-comes-first
+def test_any_split_of_a_request(waiting: tuple[Device, AwaitingRequest], step: int) -> None:
+    device, awaiting = waiting
+    records = device.records(device.seal(b"question" * 4000)[0])
+    found = [awaiting.receive_data(records[start : start + step], at=AT) for start in range(0, len(records), step)]
+    assert found[:-1] == [None] * (len(found) - 1)
+    asked = found[-1]
+    assert isinstance(asked, Asked)
+    assert asked.question == b"question" * 4000
+
+
+@pytest.mark.parametrize("step", [1, 4, 7, 1000])
+@pytest.mark.parametrize("kind", [0, 21, 22, 255])
+# req: privproc1/5.3 finished-comes-first
+def test_another_record_before_finished(waiting: tuple[Device, AwaitingRequest], kind: int, step: int) -> None:
+    _, awaiting = waiting
+    flight = CHANGE_CIPHER_SPEC + bytes([kind]) + b"\x03\x03\0\2\2\x32"
+    with pytest.raises(DecodeError, match=f"client flight: a record of type {kind} before Finished"):
+        for start in range(0, len(flight), step):
+            awaiting.receive_data(flight[start : start + step], at=AT)

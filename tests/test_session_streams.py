@@ -7,6 +7,7 @@ import itertools
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -461,7 +462,7 @@ def test_records_that_nothing_asked_for() -> None:
         ),
         pytest.raises(DecodeError, match="nothing asked for"),
     ):
-        piped.pipe._records(b"", AT)
+        list(piped.pipe._records(b"", AT))
 
 
 def test_an_offer_that_does_not_fit() -> None:
@@ -732,3 +733,130 @@ def test_first_pieces_of_any_size() -> None:
         chunked.filled(b"head", bytes(2000), 2011)
     assert len(chunked.filled(b"head", bytes(2000), 2012)) == 2012
     assert Open.SIZE == 2048
+
+
+# An upload that has failed.
+
+
+def unopened() -> tuple[Upload, list[bytes], list[bytes]]:
+    by = ByHand()
+    return by.upload, [b"\xff" + by.pipe.data_to_send()[1:]], [by.pipe.data_to_send()]
+
+
+def forged_later() -> tuple[Upload, list[bytes], list[bytes]]:
+    by = ByHand()
+    first = by.pipe.data_to_send()
+    by.pipe.finish()
+    rest = by.pipe.data_to_send()
+    return by.upload, [first, b"\x20" + bytes(32)], [rest]
+
+
+def false_first_piece(change: Any) -> Callable[[], tuple[Upload, list[bytes], list[bytes]]]:
+    def make() -> tuple[Upload, list[bytes], list[bytes]]:
+        by = ByHand(piece=change)
+        first = by.pipe.data_to_send()
+        by.pipe.finish()
+        return by.upload, [first], [by.pipe.data_to_send()]
+
+    return make
+
+
+def wrong_framing_first() -> tuple[Upload, list[bytes], list[bytes]]:
+    """A chunk with another framing, and then an honest first piece in the same exchange."""
+    captured: list[bytes] = []
+    by = ByHand(piece=lambda head, message, size: captured.append(chunked.filled(head, message, size)) or b"\0")
+    return by.upload, [by.pipe.data_to_send()], [by.pipe._sender.send(captured[0])]
+
+
+def too_large() -> tuple[Upload, list[bytes], list[bytes]]:
+    world = World(AT, suite=SUITES[1])
+    sender, _ = ohttp.begin_chunked(selection(world), at=AT).stream()
+    inner = bhttp.encode_request(
+        Request("POST", "https", GATEWAY, CONTINUE_PATH, (), bytes(6 << 20)), framing=Framing.INDETERMINATE
+    )
+    return Upload(world.server.gateway), [sender.send(inner)], [sender.finish()]
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (unopened, UnsupportedError),
+        (forged_later, OpenError),
+        (
+            false_first_piece(lambda head, message, size: chunked.filled(head, message[:-1] + b"\1", size)),
+            SignatureError,
+        ),
+        (false_first_piece(lambda head, message, size: chunked.filled(head, message, size)[:-1] + b"\1"), DecodeError),
+        (false_first_piece(lambda head, message, size: chunked.filled(head, message, size) + b"\0"), PolicyError),
+        (wrong_framing_first, PolicyError),
+        (too_large, LimitError),
+    ],
+    ids=["header", "chunk", "proof", "padding", "longer", "framing", "larger"],
+)
+# req: privproc1/9.2 gateway-states
+def test_an_upload_that_failed_gives_nothing_more(make: Any, error: type[PeerError]) -> None:
+    """Whatever comes afterwards, by whichever call: the same error again. It can still be refused, once."""
+    upload, bad, more = make()
+    *before, last = bad
+    for wire in before:
+        assert upload.receive_data(wire, at=AT)
+    with pytest.raises(error) as raised:
+        upload.receive_data(last, at=AT)
+    for late in (
+        *(partial(upload.receive_data, wire, at=AT) for wire in (*more, b"", *bad)),
+        lambda: upload.receive_end(at=AT),
+        lambda: upload.receive_data(b"", at=AT),
+    ):
+        with pytest.raises(error) as again:
+            late()
+        assert type(again.value) is type(raised.value)
+        assert again.value.args == raised.value.args
+    assert upload.refuse(raised.value).status in (RESPONSE.status, 422)
+
+
+@pytest.mark.parametrize("ending", ["cut off", "before the first piece", "garbage"])
+# req: privproc1/9.2 gateway-states
+def test_an_upload_that_failed_at_its_end_gives_nothing_more(chat: Chat, ending: str) -> None:
+    if ending == "garbage":
+        upload = continued(chat.world, b"garbage")
+    else:
+        sender, _ = ohttp.begin_chunked(selection(chat.world), at=AT).stream()
+        upload = Upload(chat.world.server.gateway)
+        upload.receive_data(sender.send(chunked.request_head(Request("POST", "https", GATEWAY, OPEN_PATH))), at=AT)
+        if ending == "before the first piece":
+            upload.receive_data(sender.finish(chunked.END), at=AT)
+    with pytest.raises(DecodeError) as raised:
+        upload.receive_end(at=AT)
+    for late in (
+        lambda: upload.receive_data(b"more", at=AT),
+        lambda: upload.receive_data(b"", at=AT),
+        lambda: upload.receive_end(at=AT),
+    ):
+        with pytest.raises(DecodeError) as again:
+            late()
+        assert str(again.value) == str(raised.value)
+    assert upload.refuse(raised.value).status == RESPONSE.status
+
+
+def test_an_upload_that_was_refused_gives_nothing_more() -> None:
+    """The token was spent before, say: the store's word, not the library's."""
+    by = ByHand()
+    assert by.feed()
+    by.pipe.finish()
+    by.upload.refuse(ReplayError("spent"))
+    for late in (
+        lambda: by.upload.receive_data(by.pipe.data_to_send(), at=AT),
+        lambda: by.upload.receive_end(at=AT),
+    ):
+        with pytest.raises(ReplayError, match="spent"):
+            late()
+
+
+def test_an_upload_that_ended_takes_no_more() -> None:
+    by = ByHand()
+    by.pipe.finish()
+    by.feed()
+    by.upload.receive_end(at=AT)
+    for late in (lambda: by.upload.receive_data(b"", at=AT), lambda: by.upload.receive_end(at=AT)):
+        with pytest.raises(UsageError, match="isn't possible in state"):
+            late()

@@ -223,6 +223,31 @@ class TestFeed:
         assert [feed.receive(bytes((byte,))) for byte in b"\x02ab\x01"] == [[], [], [b"ab"], []]
         assert feed.offset == 4
 
+    def test_events_come_before_the_error(self):
+        """Those of the same call are given out, and the next one raises it, whatever it brings."""
+        for data, last in ((b"", False), (b"\x01a", False), (b"", True)):
+            feed = Feed("stream", blocks())
+            assert feed.receive(b"\x01a\x02bc\xff\x01d") == [b"a", b"bc"]
+            with pytest.raises(DecodeError, match="no such length"):
+                feed.receive(data, last=last)
+
+    def test_an_error_with_the_end_is_raised_at_once(self):
+        """There is no later call: events must not hide it."""
+        with pytest.raises(DecodeError, match="no such length"):
+            Feed("stream", blocks()).receive(b"\x01a\xff", last=True)
+        with pytest.raises(DecodeError, match="truncated"):
+            Feed("stream", blocks()).receive(b"\x01a\x02b", last=True)
+
+    def test_a_bug_is_raised_at_once(self):
+        def buggy():
+            yield (yield Need(1, 1))
+            raise ZeroDivisionError
+
+        feed = Feed("stream", buggy())
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                feed.receive(b"ab")
+
     def test_an_error_stays(self):
         feed = Feed("stream", blocks())
         assert feed.receive(b"\x01a") == [b"a"]
@@ -263,8 +288,10 @@ class TestFeed:
                 feed.receive(data, last=True)
 
     def test_nothing_after_the_end(self):
+        feed = Feed("stream", blocks())
+        assert feed.receive(b"\x00x") == [b"", "zero", "two"]
         with pytest.raises(DecodeError, match="after the end") as caught:
-            Feed("stream", blocks()).receive(b"\x00x")
+            feed.receive(b"")
         assert caught.value.offset == 1
         feed = Feed("stream", blocks())
         assert feed.receive(b"\x00") == [b"", "zero", "two"]

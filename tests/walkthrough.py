@@ -79,7 +79,7 @@ def request(world: World, question: bytes) -> session.Reply:
     response = log.step("second round trip: the model reads and answers", lambda: world.send(second))
     events = log.step("open the answer, to its marked end", lambda: answer.receive(response, at=world.at))
     content = b"".join(event.data for event in events if isinstance(event, AnswerData))
-    return session.Reply(content, attested.evidence, None)
+    return session.Reply(content, attested.evidence, attested.devices, attested.back_ends, None)
 
 
 def views(world: World, question: bytes, reply: session.Reply) -> Iterator[list[str]]:

@@ -21,6 +21,7 @@ from privproc.bhttp._sections import (
     read_padding,
     read_status,
 )
+from privproc.errors import PeerError
 from privproc.http import Fields, Informational, Request, Response
 from privproc.wire import Feed, Need, Parser, bounded
 
@@ -117,12 +118,17 @@ def _content(inp: Input, limit: int, *, known: bool) -> Generator[Need | Data, b
     while not done:
         parts: list[bytes] = []
         missing = 0
+        failure: PeerError | None = None
         try:
             done = content.gather(inp, parts, _BATCH)
         except ShortError as short:
             missing = short.missing
+        except PeerError as error:
+            failure = error
         if parts:
             yield Data(b"".join(parts))
+        if failure is not None:
+            raise failure
         if missing:
             inp.commit()
             inp.extend((yield Need(missing, _ALL)))
@@ -179,7 +185,7 @@ class _Decoder(Generic[E]):
         """The events that ``data`` completes. Empty ``data`` is not the end.
 
         Raises :class:`~privproc.errors.DecodeError` for an invalid message and :class:`~privproc.errors.LimitError` for
-        one over the limits. Events of the same call are lost then, earlier ones belong to a message that must not be
+        one over the limits; the next call does if there were events before. They belong to a message that must not be
         processed further (§4). Every later call raises the same error.
         """
         # req: rfc9292/4 invalid-is-not-processed

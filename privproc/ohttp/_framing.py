@@ -12,7 +12,7 @@ from typing import Final, Generic, NamedTuple, Self, TypeVar, final
 from privproc import chunks
 from privproc._step import Unique
 from privproc.chunks import TAG_LENGTH, Cipher, Opener, Sealer
-from privproc.errors import DecodeError, LimitError, OpenError, UsageError
+from privproc.errors import DecodeError, LimitError, OpenError, PeerError, UsageError
 from privproc.hpke import Recipient, Sender
 from privproc.ohttp._states import SEND, Input, State, Table
 from privproc.wire import bare, encode_varint
@@ -213,8 +213,8 @@ class Receiver(Unique, Generic[E]):
         """Take bytes of the stream, in any pieces, and return the events that they complete.
 
         Raises :class:`OpenError`, without saying why, for whatever doesn't open, an empty chunk that isn't the final
-        one included (§6), and :class:`LimitError` for a chunk that is too large, or one too many. Events of the same
-        call are lost then.
+        one included (§6), and :class:`LimitError` for a chunk that is too large, or one too many; the next call does
+        if there were events before.
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))  # pieces are kept, and must not change any more
@@ -232,10 +232,11 @@ class Receiver(Unique, Generic[E]):
         try:
             step(data, events)
         except BaseException as error:  # a bug must not read as a clean end later
-            if events:
-                self._begin()
+            opened = self._begin() if events else []
             self._fail(error)
-            raise
+            if not events or not isinstance(error, PeerError):
+                raise
+            return [*opened, *events]
         if self._first and events:
             events[:0] = self._begin()
         return events
@@ -319,6 +320,7 @@ class Receiver(Unique, Generic[E]):
         self._pieces = [view[used:]] if used < end else []
         self._left -= len(events)
         if self._left < 1:
+            del events[self._left - 1 :]  # the last one that may come is the final one
             raise LimitError(f"more than {chunks.MAX_CHUNKS} chunks")
 
     # req: chunked08/6 empty-chunk-is-an-error

@@ -18,10 +18,12 @@ the gateway about this client's clock (§6.8). Nothing here repeats a request by
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple, final
 
 from privproc import bhttp
+from privproc._outcome import Outcome, each, last
 from privproc._step import Step, Unique
 from privproc.bhttp import Limits, RequestEncoder, RequestHead, ResponseDecoder, ResponseEvent
 from privproc.errors import DecodeError, ExpiredError, PolicyError, PrivprocError, UsageError
@@ -178,14 +180,15 @@ class ResponseStream(Unique):
     """Reads a response in chunks: :meth:`receive_head`, then :meth:`receive_data` and :meth:`receive_end`.
 
     The events are those of :class:`~privproc.bhttp.ResponseDecoder`; the response is complete when ``EndOfMessage`` has
-    come.
+    come. After a failure every call raises it again.
     """
 
-    __slots__ = ("_decoder", "_ready", "_receiver")
+    __slots__ = ("_decoder", "_outcome", "_ready", "_receiver")
 
     def __init__(self, receiver: ResponseReceiver, limits: Limits = bhttp.DEFAULT) -> None:
         self._receiver = receiver
         self._decoder = ResponseDecoder(limits)
+        self._outcome = Outcome()
         self._ready = False
 
     def receive_head(self, response: Response) -> None:
@@ -199,18 +202,20 @@ class ResponseStream(Unique):
 
     def receive_data(self, data: bytes) -> list[ResponseEvent]:
         """The events that these bytes of the content complete. Raises what :meth:`ResponseReceiver.receive_data` and
-        the decoder raise, :class:`UsageError` before the head.
+        the decoder raise, if nothing came before the failure, else the next call does; :class:`UsageError` before the
+        head.
         """
         if not self._ready:
             raise UsageError("the head of the response comes first")
-        return [event for piece in self._receiver.receive_data(data) for event in self._decode(piece)]
+        return self._outcome.events(self._events(each(self._receiver.receive_data, data)))
 
     def receive_end(self) -> list[ResponseEvent]:
         """The content has ended. Raises :class:`DecodeError` if it was cut off, at either layer."""
-        pieces = self._receiver.receive_end()
-        return [event for piece in pieces for event in self._decode(piece)]
+        return self._outcome.events(self._events(last(self._receiver.receive_end)), end=True)
 
-    def _decode(self, piece: MessageData | MessageEnd) -> list[ResponseEvent]:
-        if isinstance(piece, MessageData):
-            return self._decoder.receive_data(piece.data)
-        return self._decoder.end_of_data()
+    def _events(self, pieces: Iterator[MessageData | MessageEnd]) -> Iterator[ResponseEvent]:
+        for piece in pieces:
+            if isinstance(piece, MessageData):
+                yield from each(self._decoder.receive_data, piece.data)
+            else:
+                yield from self._decoder.end_of_data()

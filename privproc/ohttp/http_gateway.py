@@ -23,11 +23,12 @@ and in chunks:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import final
 
 from privproc import bhttp
+from privproc._outcome import Outcome, each, last
 from privproc._step import Step, Unique
 from privproc.bhttp import Limits, RequestDecoder, RequestEvent, ResponseEncoder, ResponseEvent, ResponseHead
 from privproc.errors import PeerError, UsageError
@@ -122,18 +123,20 @@ class RequestStream(Unique):
 
     The events are :class:`RequestOpened`, which has the responder, then those of
     :class:`~privproc.bhttp.RequestDecoder`. Check :class:`~privproc.bhttp.RequestHead` with :meth:`Rules.check` and
-    admit the replay key before acting on anything; the request is complete when ``EndOfMessage`` has come.
+    admit the replay key before acting on anything; the request is complete when ``EndOfMessage`` has come. After a
+    failure every call but :meth:`refuse` raises it again.
 
     Raises what :func:`request_mode` raises, and :class:`MediaTypeError` for a single-shot request.
     """
 
-    __slots__ = ("_decoder", "_gateway", "_receiver")
+    __slots__ = ("_decoder", "_gateway", "_outcome", "_receiver")
 
     def __init__(self, posted: Request, gateway: Gateway, limits: Limits = bhttp.DEFAULT) -> None:
         _expect(posted, Mode.CHUNKED)
         self._gateway = gateway
         self._receiver = RequestReceiver()
         self._decoder = RequestDecoder(limits)
+        self._outcome = Outcome()
 
     @property
     def responder(self) -> StreamResponder | None:
@@ -155,22 +158,22 @@ class RequestStream(Unique):
     def receive_data(self, data: bytes, *, at: int) -> list[RequestOpened | RequestEvent]:
         """The events that these bytes of the content complete.
 
-        Raises what :meth:`RequestReceiver.receive_data`, :meth:`Gateway.accept` and the decoder raise. Events of the
-        same call are lost then; the answer is :meth:`refuse`.
+        Raises what :meth:`RequestReceiver.receive_data`, :meth:`Gateway.accept` and the decoder raise, if nothing came
+        before the failure, else the next call does; the answer is :meth:`refuse`.
         """
-        return list(self._events(self._receiver.receive_data(data), at))
+        return self._outcome.events(self._events(each(self._receiver.receive_data, data), at))
 
     def receive_end(self) -> list[RequestOpened | RequestEvent]:
         """The content has ended. Raises :class:`DecodeError` if it was cut off, at either layer."""
-        return list(self._events(self._receiver.receive_end(), 0))
+        return self._outcome.events(self._events(last(self._receiver.receive_end), 0), end=True)
 
-    def _events(self, pieces: list[ChunkedRequestEvent], at: int) -> Iterator[RequestOpened | RequestEvent]:
+    def _events(self, pieces: Iterable[ChunkedRequestEvent], at: int) -> Iterator[RequestOpened | RequestEvent]:
         for piece in pieces:
             match piece:
                 case RequestHeader():
                     yield from self._events(self._gateway.accept(self._receiver, at=at), at)
                 case MessageData():
-                    yield from self._decoder.receive_data(piece.data)
+                    yield from each(self._decoder.receive_data, piece.data)
                 case RequestOpened():
                     yield piece
                 case _:

@@ -26,10 +26,11 @@ from privproc.ratls.hello import (
     check_client_hello,
     check_server_hello,
 )
-from privproc.ratls.server import Attesting, Identity, accept
+from privproc.ratls.server import MAX_CLIENT_FLIGHT, Attesting, Identity, accept
 
 __all__ = [
     "CIPHER_SUITE",
+    "MAX_CLIENT_FLIGHT",
     "MAX_CLIENT_HELLO",
     "MAX_FLIGHT",
     "MAX_RECORDS",

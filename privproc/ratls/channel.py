@@ -139,17 +139,11 @@ class Channel(Unique):
         """Take bytes of the transport, in any pieces, and return what they complete.
 
         What follows the peer's close_notify is ignored (RFC 8446 §6.1). Raises :class:`OpenError` for a forged,
-        repeated or reordered record, :class:`DecodeError` for what isn't TLS 1.3, or for an alert.
+        repeated or reordered record, :class:`DecodeError` for what isn't TLS 1.3, or for an alert; the next call does
+        if there were events before.
         """
         self._check()
-        events: list[Event] = []
-        view = memoryview(data)
-        for start in range(0, len(view), _FEED):
-            if Input.DATA not in TRANSITIONS[self._state]:
-                break
-            openssl.feed(self._connection, view[start : start + _FEED])
-            self._read(events)
-        return events
+        return self._take(memoryview(data))
 
     def receive_end(self) -> None:
         """The transport ended. Raises :class:`DecodeError` (truncated) if the peer hadn't closed."""
@@ -163,9 +157,22 @@ class Channel(Unique):
 
     def _begin(self, rest: bytes) -> list[Event]:
         """The events of what came with the handshake: already fed, then ``rest``."""
+        return self._take(memoryview(rest), fed=True)
+
+    def _take(self, data: memoryview, *, fed: bool = False) -> list[Event]:
         events: list[Event] = []
-        self._read(events)
-        return events + self.receive_data(rest)
+        try:
+            if fed:
+                self._read(events)
+            for start in range(0, len(data), _FEED):
+                if Input.DATA not in TRANSITIONS[self._state]:
+                    break
+                openssl.feed(self._connection, data[start : start + _FEED])
+                self._read(events)
+        except PeerError:  # kept for the next call
+            if not events:
+                raise
+        return events
 
     def _read(self, events: list[Event]) -> None:
         receive = self._connection.recv

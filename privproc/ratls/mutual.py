@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar, final
 
+from privproc._outcome import each
 from privproc._step import Step
 from privproc.attestation import VerifiedEvidence
 from privproc.attestation.binder import Binding, Direction
@@ -87,7 +88,7 @@ class _Ends(NamedTuple):
 
     def receive(self, records: bytes) -> bytes:
         bounded("flight", len(records), MAX_MUTUAL_FLIGHT)
-        return _message(self.channel.receive_data(records))
+        return _message([*each(self.channel.receive_data, records)])
 
     def show(self, request: bytes, attestation: Attestation) -> bytes:
         credential = self.identity._credential
@@ -250,7 +251,7 @@ def respond(attesting: Attesting, identity: Identity, records: bytes, *, role: s
         raise UsageError("the handshake was another identity's")
     bounded("flight", len(records), MAX_MUTUAL_FLIGHT)
     channel, events = attesting.finish(records)
-    introduction = Introduction.decode(_message(events))
+    introduction = Introduction.decode(_message([*events, *channel.receive_data(b"")]))
     _check_other(introduction.leaf, identity)
     ends = _Ends(channel, Authenticators(channel.export, Side.SERVER), identity, introduction.leaf, role, peer_role)
     request, pending = ends.authenticators.request(attestation=True)

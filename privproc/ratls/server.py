@@ -28,10 +28,11 @@ from privproc.ratls.channel import Channel, Event
 from privproc.ratls.credential import Credential
 from privproc.ratls.hello import Group, check_client_hello, check_server_hello
 
-__all__ = ["Attesting", "Identity", "accept"]
+__all__ = ["MAX_CLIENT_FLIGHT", "Attesting", "Identity", "accept"]
 
 _NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "privproc")])
-_MAX_CLIENT_FLIGHT: Final = 1 << 12  # room for Finished (80 bytes here); what follows it goes to the channel
+MAX_CLIENT_FLIGHT: Final = 1 << 12
+"""Bytes within which the client's Finished ends; the library's own has 80. What follows it goes to the channel."""
 
 
 @final
@@ -130,12 +131,12 @@ class Attesting(Handshaken):
         """Take the client's Finished, whole, and what follows it in any state of completion.
 
         The first bytes to send hold two tickets, which OpenSSL insists on; neither end can resume with them.
-        Raises :class:`DecodeError` (malformed or incomplete), :class:`OpenError` (tampered), and what
-        :meth:`Channel.receive_data` raises.
+        Raises :class:`DecodeError` (malformed or incomplete), :class:`OpenError` (tampered), and as
+        :meth:`Channel.receive_data` raises: if there are events, the channel's next call.
         """
         connection = self._take()
-        openssl.feed(connection, data[:_MAX_CLIENT_FLIGHT])
+        openssl.feed(connection, data[:MAX_CLIENT_FLIGHT])
         if not openssl.advance(connection, "client flight"):
             raise DecodeError("client flight", "incomplete", len(data))
         channel = Channel(connection)
-        return channel, channel._begin(data[_MAX_CLIENT_FLIGHT:])
+        return channel, channel._begin(data[MAX_CLIENT_FLIGHT:])

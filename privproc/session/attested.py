@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from privproc import hpke, ratls, responsekey
+from privproc._outcome import each
 from privproc.attestation import NO_REVOCATIONS, SessionBinding, snp
 from privproc.attestation.binder import Binding, Direction
 from privproc.errors import PolicyError, UsageError
@@ -164,7 +165,7 @@ class Renewal:
 
     def receive_data(self, data: bytes, *, at: int) -> Attested | None:
         """``None`` until all of it has come. Raises what :meth:`Opening.finish` raises for evidence."""
-        return next((self._appraise(renewed, at) for renewed in self._feed.receive(data)), None)
+        return next((self._appraise(renewed, at) for renewed in [*each(self._feed.receive, data)]), None)
 
     def _appraise(self, renewed: Renewed, at: int) -> Attested:
         old, sequence = self._old, self._old.sequence + 1

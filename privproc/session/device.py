@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, final
 
 from privproc import bhttp, ohttp, ratls, responsekey
+from privproc._outcome import each
 from privproc._step import Step, Unique
 from privproc.errors import DecodeError, PeerError, PolicyError, SpentError, UsageError
 from privproc.hpke import PublicKey
@@ -36,7 +38,7 @@ from privproc.session.messages import Open, Opened
 from privproc.session.profile import FORMATS, IDLE, LEASE, OPEN_PATH, PROOF_FIELD, SUITES
 from privproc.tokens import BoundToken, ProofKey, Token
 from privproc.trust import Trusted, check_window
-from privproc.wire import Writer
+from privproc.wire import Writer, bare
 
 __all__ = ["AnswerChannel", "AnswerComplete", "AnswerEvent", "Opening", "Relay", "Renewing", "Session", "begin"]
 
@@ -260,10 +262,9 @@ class Renewing(Step[tuple[ratls.Channel, Link, Reader, Renewal]]):
         check_head(response, reader.media)
         # req: privproc1/6.3 evidence-in-time
         check_window("renewal", 0, renewal.began + LEASE, at=at)
-        reader.data(response.content)
         attested: Attested | None = None
-        for records in reader.end():
-            for event in channel.receive_data(records):
+        for records in (*reader.data(response.content), *reader.end()):
+            for event in each(channel.receive_data, records):
                 if isinstance(event, ratls.DataReceived):
                     attested = renewal.receive_data(event.data, at=at) or attested
         if attested is None:
@@ -292,82 +293,118 @@ class AnswerChannel(Unique):
     """The answer, as a channel: bytes of the encapsulated response in any pieces, then its end.
 
     A response in one shot is opened as a whole, so its events come with the end; one in chunks gives them as they come.
-    Each is authentic, but until :class:`AnswerComplete` the answer isn't complete. After the end, or a failure, every
-    call raises :class:`SpentError`: an answer gets one try. ``received``: bytes of the answer in the events so far.
+    Each is authentic, but until :class:`AnswerComplete` the answer isn't complete. What comes before a failure is given
+    out, and the next call raises it. After the end, or a failure, every call raises :class:`SpentError`: an answer gets
+    one try. ``received``: bytes of the answer that were given out; what is raised has it as ``authentic``.
     """
 
-    __slots__ = ("_answer", "_end", "_reader", "_ready", "received")
+    __slots__ = ("_answer", "_end", "_failure", "_reader", "_ready", "_spoilt", "received")
 
     def __init__(self, ready: _Ready, reader: Reader, answer: Answer) -> None:
         self._ready = ready
         self._reader: list[Reader] = [reader]
         self._answer = answer
         self._end: list[PublicKey | None] = []  # the key that the answer's last chunk gave, once it has come
+        self._spoilt = False  # what followed it wasn't in order
+        self._failure: list[PeerError] = []  # to be raised by the next call
         self.received = 0
 
     def receive(self, response: Response, *, at: int) -> list[AnswerEvent]:
-        """Take a whole response: its status and media type, its content, its end."""
+        """Take a whole response: its status and media type, its content, its end. If that raises, nothing of the answer
+        was given out.
+        """
         self.receive_head(response)
-        return self.receive_data(response.content) + self.receive_end(at=at)
+        return self._count([*self._data(response.content), *self._last(at)])
 
     def receive_head(self, response: Response) -> None:
         """Check status and media type of a response whose content follows. Raises :class:`PolicyError`,
         :class:`ExpiredError`.
         """
         reader = self._take()
-        check_head(response, reader.media)
+        try:
+            check_head(response, reader.media)
+        except PeerError as error:
+            raise self._told(error) from None
         self._reader = [reader]
 
     def receive_data(self, data: bytes) -> list[AnswerEvent]:
         """Raises :class:`OpenError`, :class:`DecodeError`, :class:`PolicyError`, and :class:`LimitError` beyond 8 MiB
-        in one shot. Events of the same call are lost then.
+        in one shot. Once the answer's last chunk has come, nothing that follows can take it back.
         """
-        reader = self._take()
-        events = self._read(reader.data(data))
-        self._reader = [reader]
-        return events
+        return self._count(self._data(data))
 
     def receive_end(self, *, at: int) -> list[AnswerEvent]:
         """Raises :class:`OpenError`, :class:`PolicyError`, and :class:`DecodeError`: if the answer was cut off, its
         ``offset`` is the number of bytes that are authentic. An answer whose last chunk has come is complete whatever
         follows it; the session is over then, if that isn't in order.
         """
-        reader = self._take()
-        events: list[AnswerEvent] = []
-        try:
-            events += self._read(reader.end())
-        except PeerError as error:
-            if not self._end:
-                raise self._cut() if isinstance(error, DecodeError) and reader.streams else error from None
-            # req: privproc1/6.2 whole-whatever-follows
-            return [AnswerComplete(None)]
-        self._check_end()
-        return [*events, AnswerComplete(self._next(reader.handle, at))]
+        return self._count(self._last(at))
 
-    def _check_end(self) -> None:
-        if not self._end:
-            raise self._cut()
-
-    def _cut(self) -> DecodeError:
-        # req: privproc1/5.4 what-came-is-not-the-answer
-        return DecodeError("answer", f"truncated: {self.received} bytes of it are authentic", self.received)
-
-    def _read(self, found: list[bytes]) -> list[AnswerEvent]:
-        events: list[AnswerEvent] = []
-        for records in found:
-            for event in self._ready.attested.channel.receive_data(records):
-                if isinstance(event, ratls.DataReceived):
-                    for piece in self._answer.receive_data(event.data):
-                        if isinstance(piece, AnswerEnd):
-                            self._end.append(piece.next_key)
-                        else:
-                            events.append(piece)
+    def _count(self, events: list[AnswerEvent]) -> list[AnswerEvent]:
         self.received += sum(len(event.data) for event in events if isinstance(event, AnswerData))
         return events
 
+    def _data(self, data: bytes) -> list[AnswerEvent]:
+        reader = self._take()
+        events: list[AnswerEvent] = []
+        if not self._spoilt:
+            try:
+                events.extend(self._read(reader.data(data)))
+            except PeerError as error:
+                if not self._whole():
+                    return self._failed(error, events)
+        self._reader = [reader]
+        return events
+
+    def _last(self, at: int) -> list[AnswerEvent]:
+        reader = self._take()
+        events: list[AnswerEvent] = []
+        if not self._spoilt:
+            try:
+                events.extend(self._read(reader.end()))
+            except PeerError as error:
+                if not self._whole():
+                    raise (
+                        self._cut() if isinstance(error, DecodeError) and reader.streams else self._told(error)
+                    ) from None
+        if not self._end:
+            raise self._cut()
+        return [*events, AnswerComplete(self._next(reader.handle, at))]
+
+    def _whole(self) -> bool:
+        """Something failed: whether the answer was whole before that."""
+        # req: privproc1/6.2 whole-whatever-follows
+        self._spoilt = bool(self._end)
+        return self._spoilt
+
+    def _failed(self, error: PeerError, events: list[AnswerEvent]) -> list[AnswerEvent]:
+        if not events:
+            raise self._told(error) from None
+        self._failure.append(bare(error))
+        return events
+
+    def _told(self, error: PeerError) -> PeerError:
+        # req: privproc1/5.4 what-came-is-not-the-answer
+        error.authentic = self.received
+        return error
+
+    def _cut(self) -> PeerError:
+        why = f"truncated: {self.received} bytes of it are authentic"
+        return self._told(DecodeError("answer", why, self.received))
+
+    def _read(self, found: Iterable[bytes]) -> Iterator[AnswerEvent]:
+        for records in found:
+            for event in each(self._ready.attested.channel.receive_data, records):
+                if isinstance(event, ratls.DataReceived):
+                    for piece in each(self._answer.receive_data, event.data):
+                        if isinstance(piece, AnswerEnd):
+                            self._end.append(piece.next_key)
+                        else:
+                            yield piece
+
     def _next(self, handle: bytes, at: int) -> Session | None:
         attested, link = self._ready
-        following = attested.following(self._answer.th3, self._end[0]) if self._end else None
+        following = None if self._spoilt else attested.following(self._answer.th3, self._end[0])
         if following is None:
             # req: privproc1/11 continuation-keys-go
             link.key.wipe()
@@ -376,6 +413,8 @@ class AnswerChannel(Unique):
 
     def _take(self) -> Reader:
         """The reader, which is gone unless it is put back."""
+        if self._failure:
+            raise self._told(self._failure.pop())
         try:
             return self._reader.pop()
         except IndexError:

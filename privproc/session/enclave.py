@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, final
 
 from privproc import ratls, responsekey
+from privproc._outcome import each
 from privproc._step import Step, Unique
 from privproc.attestation.binder import EXPORTER_LABEL as EVIDENCE_LABEL
 from privproc.attestation.binder import EXPORTER_LENGTH as EVIDENCE_LENGTH
@@ -33,8 +34,11 @@ from privproc.session.frames import Frame, FrameReader, Kind, nonce_of, renewal
 from privproc.session.messages import EvidenceFormat, Forward, Offer, Open, Renewed
 from privproc.session.profile import ATTESTATIONS, IDLE, LIFETIME, REQUESTS, WAIT
 from privproc.trust import check_window
+from privproc.wire import bounded
 
 __all__ = ["Again", "Asked", "AwaitingRequest", "Enclave", "EnclaveOpening", "EnclaveReply"]
+
+_CHANGE_CIPHER_SPEC, _ENCRYPTED = 20, 23  # types of records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +176,12 @@ class _Waiting(NamedTuple):
 class AwaitingRequest(Step[_Waiting]):
     """Waits for what the device sends next. Of no use from ``until`` (Unix seconds) on: drop it then."""
 
-    __slots__ = ("_frames", "_pending", "until")
+    __slots__ = ("_flight", "_frames", "until")
 
     def __init__(self, waiting: _Waiting, until: int) -> None:
         super().__init__(waiting)
         self._frames = FrameReader()
-        self._pending = b""
+        self._flight = _Flight()
         self.until = until
 
     def receive(self, records: bytes, *, at: int) -> Asked | Again:
@@ -209,16 +213,13 @@ class AwaitingRequest(Step[_Waiting]):
     def _frame(self, waiting: _Waiting, records: bytes) -> Frame | None:
         events: list[ratls.Event] = []
         if waiting.attesting:
-            self._pending += records
-            if not _has_finished(self._pending):
+            if not self._flight.receive_data(records):
                 return None
-            channel, events = waiting.attesting.pop().finish(self._pending)
-            self._pending = b""
+            channel, events = waiting.attesting.pop().finish(bytes(self._flight.taken))
+            self._flight, records = _Flight(), b""
             waiting.channel.append(channel)
-        else:
-            events = waiting.channel[0].receive_data(records)
         frame: Frame | None = None
-        for event in events:
+        for event in (*events, *each(waiting.channel[0].receive_data, records)):
             if isinstance(event, ratls.EndOfData):
                 # req: privproc1/5.3 no-early-close
                 raise DecodeError("request", "the device closed the session")
@@ -227,15 +228,32 @@ class AwaitingRequest(Step[_Waiting]):
         return frame
 
 
-def _has_finished(flight: bytes) -> bool:
-    """Whether a client's first encrypted record (type 23) is there whole; what is no record is for TLS to say."""
-    start = 0
-    while start + 5 <= len(flight):
-        end = start + 5 + int.from_bytes(flight[start + 3 : start + 5], "big")
-        if flight[start] != 20:
-            return end <= len(flight) or flight[start] != 23
-        start = end
-    return False
+class _Flight:
+    """Waits for the client's Finished: its first encrypted record (type 23), behind any change_cipher_spec (20).
+
+    Judges no more than that: whether the records are any is for TLS to say.
+    """
+
+    __slots__ = ("_start", "taken")
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+        self._start = 0  # of the first record that isn't there whole
+
+    def receive_data(self, data: bytes) -> bool:
+        """Whether it is there whole. Raises :class:`LimitError`, :class:`DecodeError`."""
+        self.taken += data
+        while self._start + 5 <= len(self.taken):
+            kind = self.taken[self._start]
+            if kind not in (_CHANGE_CIPHER_SPEC, _ENCRYPTED):
+                raise DecodeError("client flight", f"a record of type {kind} before Finished", self._start)
+            end = self._start + 5 + int.from_bytes(self.taken[self._start + 3 : self._start + 5], "big")
+            # req: privproc1/5.3 finished-comes-first
+            bounded("client flight", end, ratls.MAX_CLIENT_FLIGHT)
+            if end > len(self.taken) or kind == _ENCRYPTED:
+                return end <= len(self.taken)
+            self._start = end
+        return False
 
 
 def _ask(waiting: _Waiting, channel: ratls.Channel, frame: Frame) -> Asked:

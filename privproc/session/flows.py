@@ -18,7 +18,8 @@ from functools import partial
 from typing import TypeVar
 
 from privproc import responsekey
-from privproc.attestation import snp
+from privproc.attestation import nvidia, snp
+from privproc.attestation.forwarded import ForwardedEvidence
 from privproc.http import Request, Response
 from privproc.responsekey import AnswerData
 from privproc.session.device import AnswerComplete, Session, begin
@@ -37,10 +38,14 @@ Flow = Generator[Request, "tuple[Response, int]", T]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The whole answer, what was found about who gave it, and what can ask next, if anything can."""
+    """The whole answer, what was found about who gave it, as in :class:`Session`, and what can ask next, if anything
+    can.
+    """
 
     content: bytes = field(repr=False)
     evidence: snp.VerifiedEvidence
+    devices: nvidia.FreshDevices | None
+    back_ends: tuple[ForwardedEvidence, ...]
     session: Session | None
 
 
@@ -88,7 +93,8 @@ def _put(session: Session, question: bytes, at: int, *, last: bool) -> Flow[Repl
     response, at = yield request
     *pieces, end = answer.receive(response, at=at)
     content = b"".join(piece.data for piece in pieces if isinstance(piece, AnswerData))
-    return Reply(content, session.evidence, end.session if isinstance(end, AnswerComplete) else None)
+    following = end.session if isinstance(end, AnswerComplete) else None
+    return Reply(content, session.evidence, session.devices, session.back_ends, following)
 
 
 def drive(flow: Flow[T], send: Callable[[Request], Response], now: Callable[[], int]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from privproc._outcome import each
 from privproc.errors import DecodeError, PolicyError
 from privproc.hpke import Suite
 from privproc.responsekey import REQUEST_SIZES
@@ -77,7 +78,7 @@ class FrameReader:
 
     def receive_data(self, data: bytes) -> Frame | None:
         """The frame once it is there. Raises :class:`DecodeError`, for bytes after it too."""
-        return next(iter(self._feed.receive(data)), None)
+        return next(iter([*each(self._feed.receive, data)]), None)
 
 
 def _frame() -> Parser[Frame]:

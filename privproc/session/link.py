@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from privproc import bhttp, ohttp
+from privproc._outcome import each
 from privproc.bhttp import Data, Framing, ResponseDecoder, ResponseEvent, ResponseHead
 from privproc.errors import ExpiredError, PolicyError
 from privproc.http import Request, Response, single
@@ -56,11 +58,11 @@ class Reader(Protocol):
     streams: bool
     handle: bytes
 
-    def data(self, data: bytes) -> list[bytes]:
-        """Records that these bytes complete."""
+    def data(self, data: bytes) -> Iterable[bytes]:
+        """Records that these bytes complete; to be iterated over, and what it raises comes after them."""
 
-    def end(self) -> list[bytes]:
-        """Records that the end of the response completes."""
+    def end(self) -> Iterable[bytes]:
+        """The same for the end of the response."""
 
 
 class Link(NamedTuple):
@@ -142,21 +144,19 @@ class _Chunked:
         self._decoder = ResponseDecoder(STREAM_LIMITS)
         self.handle = b""
 
-    def data(self, data: bytes) -> list[bytes]:
-        return self._records(self._receiver.receive_data(data))
+    def data(self, data: bytes) -> Iterable[bytes]:
+        return self._records(each(self._receiver.receive_data, data))
 
-    def end(self) -> list[bytes]:
+    def end(self) -> Iterable[bytes]:
         return self._records(self._receiver.receive_end())
 
-    def _records(self, pieces: list[ohttp.MessageData | ohttp.MessageEnd]) -> list[bytes]:
-        found: list[bytes] = []
+    def _records(self, pieces: Iterable[ohttp.MessageData | ohttp.MessageEnd]) -> Iterator[bytes]:
         for piece in pieces:
             for event in decoded(self._decoder, piece):
                 if isinstance(event, ResponseHead) and event.status != 200:
                     raise refused()
                 if isinstance(event, Data):
-                    found.append(self._after_handle(event.data))
-        return found
+                    yield self._after_handle(event.data)
 
     def _after_handle(self, data: bytes) -> bytes:
         missing = HANDLE_LENGTH - len(self.handle)
@@ -164,9 +164,11 @@ class _Chunked:
         return data[missing:] if missing else data
 
 
-def decoded(decoder: ResponseDecoder, piece: ohttp.MessageData | ohttp.MessageEnd) -> list[ResponseEvent]:
+def decoded(decoder: ResponseDecoder, piece: ohttp.MessageData | ohttp.MessageEnd) -> Iterable[ResponseEvent]:
     """What a piece of a chunked response is in Binary HTTP."""
-    return decoder.receive_data(piece.data) if isinstance(piece, ohttp.MessageData) else decoder.end_of_data()
+    if isinstance(piece, ohttp.MessageData):
+        return each(decoder.receive_data, piece.data)
+    return decoder.end_of_data()
 
 
 def refused() -> PolicyError:

@@ -17,12 +17,13 @@ The same evidence, keys and transcript as :mod:`~privproc.session.device`, witho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, NamedTuple, NoReturn, final
 
 from privproc import ohttp, ratls, responsekey
+from privproc._outcome import each, last
 from privproc._step import Step, Unique
 from privproc.bhttp import Data, ResponseDecoder, ResponseHead
 from privproc.errors import DecodeError, PeerError, UsageError
@@ -129,9 +130,10 @@ def open_pipe(
 
 @final
 class Pipe(Unique):
-    """The device's end of a session in one exchange. ``received``: bytes of the present answer in the events so far.
+    """The device's end of a session in one exchange. ``received``: bytes of the present answer in the events so far; a
+    failure while it is awaited has them as ``authentic``.
 
-    After a failure every call raises the same error, and nothing can be sent.
+    What comes before a failure is given out. From then on every call raises the same error, and nothing can be sent.
     """
 
     __slots__ = (
@@ -206,18 +208,19 @@ class Pipe(Unique):
     def receive_data(self, data: bytes, *, at: int) -> list[PipeEvent]:
         """Bytes of the response's content, in any pieces, and the events that they complete.
 
-        Raises what :meth:`Opening.finish` and :meth:`AnswerChannel.receive_data` raise, :class:`UsageError` before the
-        head. Events of the same call are lost then.
+        Raises what :meth:`Opening.finish` and :meth:`AnswerChannel.receive_data` raise, if nothing came before the
+        failure, else the next call does; :class:`UsageError` before the head.
         """
         self._check()
         if not self._head:
             raise UsageError("the head of the response comes first")
         events: list[PipeEvent] = []
         try:
-            for piece in self._receiver.receive_data(data):
-                events += self._piece(piece, at)
+            events.extend(self._events(each(self._receiver.receive_data, data), at))
         except PeerError as error:
-            self._fail(error)
+            self._over(error)
+            if not events:
+                raise
         return events
 
     def receive_end(self, *, at: int) -> list[PipeEvent]:
@@ -225,30 +228,37 @@ class Pipe(Unique):
         answer its ``offset`` is the number of bytes that are authentic.
         """
         self._check()
+        before, failure = self.received, None
         events: list[PipeEvent] = []
         try:
-            for piece in self._receiver.receive_end():
-                events += self._piece(piece, at)
+            events.extend(self._events(last(self._receiver.receive_end), at))
         except PeerError as error:
-            if not isinstance(error, DecodeError):
-                self._fail(error)
-        if self._move(PipeInput.END) is PipeState.FAILED:
-            why = f"truncated: {self.received} bytes of the answer are authentic"
-            self._fail(DecodeError("pipe", why, self.received))
+            failure = None if isinstance(error, DecodeError) else error
+        if TRANSITIONS[self._state][PipeInput.END] is PipeState.FAILED:
+            self.received = before  # what came with the end isn't given out
+            why = f"truncated: {before} bytes of the answer are authentic"
+            self._fail(failure or DecodeError("pipe", why, before))
+        if failure is None:
+            self._move(PipeInput.END)
+        elif events:
+            self._over(failure)
+        else:
+            self._fail(failure)
         return events
 
-    def _piece(self, piece: ohttp.MessageData | ohttp.MessageEnd, at: int) -> list[PipeEvent]:
-        content: list[bytes] = []
-        for event in decoded(self._decoder, piece):
-            if isinstance(event, ResponseHead) and event.status != 200:
-                raise refused()
-            if isinstance(event, Data):
-                content.append(event.data)
-        if self._state is PipeState.OPENING:
-            self._content += content
-            self._have += len(piece.data) if isinstance(piece, ohttp.MessageData) else 0
-            return [] if missing(self._have, self._size) else [self._opened(at)]
-        return [event for records in content for event in self._records(records, at)]
+    def _events(self, pieces: Iterator[ohttp.MessageData | ohttp.MessageEnd], at: int) -> Iterator[PipeEvent]:
+        for piece in pieces:
+            for event in decoded(self._decoder, piece):
+                if isinstance(event, ResponseHead) and event.status != 200:
+                    raise refused()
+                if isinstance(event, Data) and self._state is PipeState.OPENING:
+                    self._content.append(event.data)
+                elif isinstance(event, Data):
+                    yield from self._records(event.data, at)
+            if self._state is PipeState.OPENING:
+                self._have += len(piece.data) if isinstance(piece, ohttp.MessageData) else 0
+                if not missing(self._have, self._size):
+                    yield self._opened(at)
 
     def _opened(self, at: int) -> PipeReady:
         prepared = self._prepared.pop()
@@ -263,42 +273,37 @@ class Pipe(Unique):
         self._move(what)
         return PipeSession(_Ready(attested, self), until=min(attested.until, until))
 
-    def _records(self, records: bytes, at: int) -> list[PipeEvent]:
-        events: list[PipeEvent] = []
-        for event in self._channel[0].receive_data(records):
+    def _records(self, records: bytes, at: int) -> Iterator[PipeEvent]:
+        for event in each(self._channel[0].receive_data, records):
             if not isinstance(event, ratls.DataReceived):
                 continue  # close_notify: the mark of the last chunk counts, and the end of the response
             if PipeInput.DATA not in TRANSITIONS[self._state]:
                 # req: privproc1/5.4 one-thing-at-a-time
                 raise DecodeError("pipe", "data that nothing asked for")
-            events += self._renewed(event.data, at) if self._renewal else self._answered(event.data, at)
-        return events
+            yield from self._renewed(event.data, at) if self._renewal else self._answered(event.data, at)
 
-    def _renewed(self, data: bytes, at: int) -> list[PipeEvent]:
+    def _renewed(self, data: bytes, at: int) -> Iterator[PipeEvent]:
         renewal = self._renewal[0]
         check_window("renewal", 0, renewal.began + LEASE, at=at)
         attested = renewal.receive_data(data, at=at)
-        if attested is None:
-            return []
-        self._renewal = []
-        return [PipeReady(self._ready(attested, at + IDLE - LEASE))]
+        if attested is not None:
+            self._renewal = []
+            yield PipeReady(self._ready(attested, at + IDLE - LEASE))
 
-    def _answered(self, data: bytes, at: int) -> list[PipeEvent]:
-        events: list[PipeEvent] = []
+    def _answered(self, data: bytes, at: int) -> Iterator[PipeEvent]:
         answer = self._answer[0]
-        for event in answer.receive_data(data):
+        for event in each(answer.receive_data, data):
             if isinstance(event, AnswerData):
                 self.received += len(event.data)
-                events.append(event)
+                yield event
                 continue
             self._answer = []
             following = self._attested.pop().following(answer.th3, event.next_key)
             if following is None:
                 self._move(PipeInput.LAST)
-                events.append(AnswerComplete(None))
+                yield AnswerComplete(None)
             else:
-                events.append(AnswerComplete(self._ready(following, at + IDLE - LEASE, PipeInput.ANSWERED)))
-        return events
+                yield AnswerComplete(self._ready(following, at + IDLE - LEASE, PipeInput.ANSWERED))
 
     def _ask(self, attested: Attested, question: bytes, *, last: bool) -> None:
         self._move(PipeInput.ASK)
@@ -332,11 +337,17 @@ class Pipe(Unique):
             raise bare(self._error)
 
     def _fail(self, error: PeerError) -> NoReturn:
+        self._over(error)
+        raise error from None
+
+    def _over(self, error: PeerError) -> None:
+        if self._state is PipeState.ANSWERING:
+            # req: privproc1/5.4 what-came-is-not-the-answer
+            error.authentic = self.received
         self._state = PipeState.FAILED
         self._error = bare(error)
         for kept in (self._prepared, self._channel, self._attested, self._answer, self._renewal, self._content):
             kept.clear()
-        raise error from None
 
     def __repr__(self) -> str:
         return f"<Pipe {self._state.name}>"
@@ -356,11 +367,12 @@ class PipeSession(Step[_Ready]):
     what it sends is in the pipe's ``data_to_send``, and what comes of it in the pipe's events.
     """
 
-    __slots__ = ("evidence", "fresh_until", "until")
+    __slots__ = ("back_ends", "devices", "evidence", "fresh_until", "until")
 
     def __init__(self, ready: _Ready, *, until: int) -> None:
         super().__init__(ready)
         self.evidence = ready.attested.evidence
+        self.devices, self.back_ends = ready.attested.beside
         self.fresh_until = ready.attested.fresh_until
         self.until = until
 

@@ -20,10 +20,12 @@ says whose records are whose, and in which order.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
 from privproc import bhttp, ohttp
+from privproc._outcome import Outcome, each, last
 from privproc._step import Step, Unique
 from privproc.bhttp import Data, Framing, RequestDecoder, RequestHead
 from privproc.errors import DecodeError, PeerError, PolicyError, UntrustedError
@@ -99,10 +101,22 @@ class RequestEnd:
 class Upload(Unique):
     """Opens one chunked request: ``PipeRequest RecordsReceived* RequestEnd``, or ``StreamRequest``, which is whole.
 
-    Holds a first piece, or a request of at most 5 MiB. After a failure every call raises the same error.
+    Holds a first piece, or a request of at most 5 MiB. After a failure, and after :meth:`refuse`, every other call
+    raises the same error.
     """
 
-    __slots__ = ("_content", "_decoder", "_gateway", "_have", "_head", "_opened", "_piped", "_receiver", "_refusal")
+    __slots__ = (
+        "_content",
+        "_decoder",
+        "_gateway",
+        "_have",
+        "_head",
+        "_opened",
+        "_outcome",
+        "_piped",
+        "_receiver",
+        "_refusal",
+    )
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -114,21 +128,23 @@ class Upload(Unique):
         self._content: list[bytes] = []
         self._piped = False
         self._refusal: int | None = None
+        self._outcome = Outcome()
 
     def receive_data(self, data: bytes, *, at: int) -> list[UploadEvent]:
-        """Bytes of the request's content, in any pieces. Raises :class:`PeerError`: answer with :meth:`refuse`, or cut
-        the response off, once it has begun.
+        """Bytes of the request's content, in any pieces. Raises :class:`PeerError`, if nothing came before the
+        failure, else the next call does: answer with :meth:`refuse`, or cut the response off, once it has begun.
         """
-        return self._pieces(self._receiver.receive_data(data), at)
+        return self._outcome.events(self._events(each(self._receiver.receive_data, data), at))
 
     def receive_end(self, *, at: int) -> list[UploadEvent]:
         """The content has ended. Raises as :meth:`receive_data`, and :class:`DecodeError` if it was cut off."""
-        return self._pieces(self._receiver.receive_end(), at)
+        return self._outcome.events(self._events(last(self._receiver.receive_end), at), end=True)
 
     def refuse(self, error: PeerError) -> Response:
         """The one response to whatever was raised: in the clear as long as nothing has opened, encapsulated from then
         on. :class:`SpentError` once a response has begun.
         """
+        self._outcome.keep(error)
         responder = self._receiver.responder
         if responder is None:
             return Gateway.reject(error)
@@ -137,30 +153,29 @@ class Upload(Unique):
         inner = bhttp.encode_response(Response(REFUSED), framing=Framing.INDETERMINATE, size=size)
         return Response(RESPONSE.status, RESPONSE.fields, responder.stream().finish(inner))
 
-    def _pieces(self, pieces: list[ohttp.chunked.RequestEvent], at: int) -> list[UploadEvent]:
-        events: list[UploadEvent] = []
+    def _events(self, pieces: Iterable[ohttp.chunked.RequestEvent], at: int) -> Iterator[UploadEvent]:
         for piece in pieces:
             match piece:
                 case ohttp.RequestHeader():
-                    events += self._pieces(self._gateway._ohttp.accept(self._receiver, at=at), at)
+                    yield from self._events(self._gateway._ohttp.accept(self._receiver, at=at), at)
                 case ohttp.RequestOpened(responder):
                     self._opened = _Stream(responder, self._gateway._epochs[responder.key_config])
                 case ohttp.MessageData(data):
-                    events += self._data(data, at)
-                case _:  # its end
-                    events += self._end()
-        return events
+                    yield from self._data(data, at)
+                case _:
+                    yield self._ended()
 
     def _data(self, data: bytes, at: int) -> list[UploadEvent]:
         if not self._have and data[:1] != FRAMING:
             # req: privproc1/5.4 indeterminate-framing
             raise PolicyError("a chunked request is framed with indeterminate lengths")
         self._have += len(data)
-        events = self._decoder.receive_data(data)
-        for event in events:
+        content: list[bytes] = []  # of a chunk that isn't in order nothing is passed on
+        for event in each(self._decoder.receive_data, data):
             if isinstance(event, RequestHead):
                 self._begin(event)
-        content = [event.data for event in events if isinstance(event, Data)]
+            if isinstance(event, Data):
+                content.append(event.data)
         if self._piped:
             return [RecordsReceived(b"".join(content))] if content else []
         self._content += content
@@ -188,13 +203,13 @@ class Upload(Unique):
         forward, spend_key = admit(stream.responder, stream.epoch, head.fields, message, at=at)
         return [PipeRequest(stream, forward, spend_key)]
 
-    def _end(self) -> list[UploadEvent]:
+    def _ended(self) -> UploadEvent:
         self._decoder.end_of_data()
         if self._piped:
-            return [RequestEnd()]
+            return RequestEnd()
         if self._head is None or self._head.path != CONTINUE_PATH:
             raise DecodeError("chunked request", "ends before its first piece", self._have)
-        return [StreamRequest(self._opened, Continue.decode(b"".join(self._content)))]
+        return StreamRequest(self._opened, Continue.decode(b"".join(self._content)))
 
 
 @final
