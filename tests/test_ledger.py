@@ -484,7 +484,6 @@ def test_proofs_are_bounded() -> None:
         Proof.decode(longest.encode() + b"a")
 
 
-# req: privproc1/7.6 proof-form
 def test_bounds_of_what_is_in_a_proof() -> None:
     for index, count, size in ((0, 0, 1), ((1 << 63) - 1, 63, 4096)):
         value = Proof(index, (bytes(32),) * count, b"note", b"a" * size)
@@ -561,7 +560,6 @@ def test_what_is_expected_holds(world: Ledger, expected, error) -> None:
     assert caught.type is error
 
 
-# req: privproc1/7.7 no-rollback
 def test_the_floor_itself_counts_and_a_minimum_of_none(world: Ledger) -> None:
     for expected in ({"floor": world.head()}, {"minimum_version": 0}, {"floor": world.head(), "minimum_version": 0}):
         assert check(world, **expected).checkpoint == world.head()

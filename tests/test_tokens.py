@@ -452,7 +452,6 @@ def test_grease_is_refused_and_varies():
     assert len(seen) > 3
 
 
-# req: rfc9577/6.2.1 reserved-types-at-random
 def test_grease_has_every_type_and_every_length_independently():
     found = [base64url.decode_padded(grease_challenge().get("challenge"), "x") for _ in range(3000)]
     assert {int.from_bytes(contents[:2], "big") for contents in found} == GREASE
