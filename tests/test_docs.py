@@ -216,7 +216,7 @@ LIMITS: dict[str, list[int]] = {
     "names in the directory": [contents._NAME_LIMIT],
     "items of a list, devices and back ends among them": list({messages._ITEMS_LIMIT, MAX_DEVICES}),
     "evidence of a device": [MAX_REPORT, MAX_CERTIFICATE],
-    "records of Continue and Continued": [messages._RECORDS_LIMIT],
+    "records of Continue and Continued, and of one request in a pipe": [messages.RECORDS_LIMIT],
     "records of a flight between enclaves": [mutual.MAX_MUTUAL_FLIGHT],
     "request and authenticator of RFC 9261": [authenticator.MAX_AUTHENTICATOR],
     "requests on one connection": [authenticator.MAX_CONTEXTS],

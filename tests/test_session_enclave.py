@@ -6,6 +6,7 @@ import copy
 import pickle
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -25,7 +26,7 @@ from privproc.responsekey import Announcement, AnswerData, AnswerEnd, Context
 from privproc.responsekey.request import EXPORTER_LABEL, exporter_context
 from privproc.session import Asked, AwaitingRequest, Enclave, EnclaveOpening
 from privproc.session.frames import Kind, frame
-from privproc.session.messages import Forward, Offer, Open
+from privproc.session.messages import RECORDS_LIMIT, Forward, Offer, Open
 from privproc.session.profile import LIFETIME, REQUESTS, SUITES, WAIT
 from tests.world.world import NAMESPACE, ROLE, World
 
@@ -309,6 +310,21 @@ def test_a_long_flight_before_finished_is_refused_whatever_follows(waiting: tupl
     assert records.startswith(CHANGE_CIPHER_SPEC)
     with pytest.raises(LimitError):
         awaiting.receive(CHANGE_CIPHER_SPEC * (ratls.MAX_CLIENT_FLIGHT // 6) + records, at=AT)
+
+
+# req: privproc1/5.3 requests-are-bounded
+def test_records_that_say_nothing_are_bounded(waiting: tuple[Device, AwaitingRequest]) -> None:
+    """TLS answers each request for a new key, so what comes and never is a frame would add up, in memory, too."""
+    device, awaiting = waiting
+    assert awaiting.receive_data(device.records(b""), at=AT) is None
+    piece, taken = bytes(1 << 16), 0
+    with mock.patch.object(ratls.Channel, "receive_data", return_value=[]), pytest.raises(LimitError, match="request"):
+        for _ in range(300):
+            assert awaiting.receive_data(piece, at=AT) is None
+            taken += len(piece)
+    assert RECORDS_LIMIT - 2 * len(piece) < taken <= RECORDS_LIMIT
+    with pytest.raises(SpentError):
+        awaiting.receive_data(b"", at=AT)
 
 
 @pytest.mark.parametrize("step", [1, 5, 80, 81, 1000, 1 << 20])

@@ -305,6 +305,7 @@ def said(events: list[Any], error: PeerError | None) -> int:
     return count
 
 
+# req: privproc1/5.4 splits-change-nothing
 # req: privproc1/5.4 what-came-is-not-the-answer
 # req: privproc1/6.2 whole-whatever-follows
 def test_a_streamed_answer(world: World, damage: str) -> None:
@@ -326,6 +327,7 @@ def test_a_streamed_answer(world: World, damage: str) -> None:
     assert (events[-1].session is not None) == (damage == "none")
 
 
+# req: privproc1/5.4 splits-change-nothing
 # req: privproc1/5.4 what-came-is-not-the-answer
 # req: privproc1/6.2 whole-whatever-follows
 def test_a_pipe(world: World, damage: str) -> None:
@@ -377,6 +379,7 @@ JUNK = b"\x17\x03\x03\0\x20" + bytes(32)
     ],
     ids=["junk behind the first", "junk behind the second", "forged second", "second twice"],
 )
+# req: privproc1/5.4 splits-change-nothing
 # req: privproc1/5.4 what-came-is-not-the-answer
 def test_a_record_in_a_chunk_with_a_good_one(world: World, kind: Any, change: Any, pieces: int) -> None:
     """The layers above and below are in order: one OHTTP chunk holds a record that opens and one that doesn't."""

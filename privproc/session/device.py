@@ -378,6 +378,7 @@ class AnswerChannel(Unique):
         return self._spoilt
 
     def _failed(self, error: PeerError, events: list[AnswerEvent]) -> list[AnswerEvent]:
+        # req: privproc1/5.4 splits-change-nothing
         if not events:
             raise self._told(error) from None
         self._failure.append(bare(error))

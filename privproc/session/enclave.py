@@ -31,7 +31,7 @@ from privproc.responsekey import AnswerSealer, Context, OneTimeKey
 from privproc.responsekey.request import EXPORTER_LABEL, EXPORTER_LENGTH, exporter_context
 from privproc.session import transcript
 from privproc.session.frames import Frame, FrameReader, Kind, nonce_of, renewal
-from privproc.session.messages import EvidenceFormat, Forward, Offer, Open, Renewed
+from privproc.session.messages import RECORDS_LIMIT, EvidenceFormat, Forward, Offer, Open, Renewed
 from privproc.session.profile import ATTESTATIONS, IDLE, LIFETIME, REQUESTS, WAIT
 from privproc.trust import check_window
 from privproc.wire import bounded
@@ -176,12 +176,13 @@ class _Waiting(NamedTuple):
 class AwaitingRequest(Step[_Waiting]):
     """Waits for what the device sends next. Of no use from ``until`` (Unix seconds) on: drop it then."""
 
-    __slots__ = ("_flight", "_frames", "until")
+    __slots__ = ("_flight", "_frames", "_taken", "until")
 
     def __init__(self, waiting: _Waiting, until: int) -> None:
         super().__init__(waiting)
         self._frames = FrameReader()
         self._flight = _Flight()
+        self._taken = 0
         self.until = until
 
     def receive(self, records: bytes, *, at: int) -> Asked | Again:
@@ -199,6 +200,8 @@ class AwaitingRequest(Step[_Waiting]):
         """The same in any pieces; ``None`` until all has come. The step is left then, or with what is raised."""
         waiting = self._take()
         check_window("session", 0, self.until, at=at)
+        # req: privproc1/5.3 requests-are-bounded
+        self._taken = bounded("request", self._taken + len(records), RECORDS_LIMIT)
         frame = self._frame(waiting, records)
         if frame is None:
             self._state.append(waiting)

@@ -17,6 +17,7 @@ from privproc.wire import Reader, Writer
 __all__ = [
     "HANDLE_LENGTH",
     "OPEN_SIZE",
+    "RECORDS_LIMIT",
     "RENEWAL_SIZES",
     "VERSION",
     "Continue",
@@ -34,12 +35,13 @@ HANDLE_LENGTH = 32
 OPEN_SIZE = 2048
 """Every Open has this many bytes, by its padding field: room for a ClientHello with an ML-KEM-768 share."""
 
+RECORDS_LIMIT = 1 << 24
+"""Bytes of records in a Continue, in a Continued, and of one request in a pipe."""
+
 _NAME_LIMIT = 255
 _NAME = re.compile(rf"[!-~]{{1,{_NAME_LIMIT}}}")
 _ITEMS_LIMIT = 16
 _PART_LIMIT = 1 << 18
-_RECORDS_LIMIT = 1 << 24
-
 
 RENEWAL_SIZES = (15 << 10, 30 << 10, 60 << 10, 120 << 10)
 """Bytes that :class:`Renewed` is filled to. With the records and messages around it each fits the answer size above."""
@@ -294,7 +296,7 @@ class Continue:
 
     @classmethod
     def _read(cls, reader: Reader) -> Self:
-        return cls(reader.take(HANDLE_LENGTH), reader.u64(), reader.take(48), reader.vector(4, 1, _RECORDS_LIMIT))
+        return cls(reader.take(HANDLE_LENGTH), reader.u64(), reader.take(48), reader.vector(4, 1, RECORDS_LIMIT))
 
     def encode(self) -> bytes:
         """The wire form."""
@@ -325,7 +327,7 @@ class Continued:
     def decode(cls, data: bytes) -> Self:
         """Raises :class:`DecodeError`."""
         return Reader.all(
-            data, "Continued", lambda reader: cls(reader.take(HANDLE_LENGTH), reader.vector(4, 0, _RECORDS_LIMIT))
+            data, "Continued", lambda reader: cls(reader.take(HANDLE_LENGTH), reader.vector(4, 0, RECORDS_LIMIT))
         )
 
     def encode(self) -> bytes:

@@ -219,6 +219,7 @@ class Pipe(Unique):
             events.extend(self._events(each(self._receiver.receive_data, data), at))
         except PeerError as error:
             self._over(error)
+            # req: privproc1/5.4 splits-change-nothing
             if not events:
                 raise
         return events
