@@ -69,4 +69,4 @@ def test_examples(
 def test_statuses_and_commands_are_all_described() -> None:
     assert BLOCKS
     assert re.findall(r"^## ([\w ]+)$", PAGE, re.MULTILINE) == ["inspect", "appraise and policy", "keys", "vectors"]
-    assert re.findall(r"^\| ([0-9]) \|", PAGE, re.MULTILINE) == ["0", "1", "2"]
+    assert re.findall(r"^\| ([0-9]) \|", PAGE, re.MULTILINE) == ["0", "1", "2", "3"]

@@ -102,6 +102,40 @@ def test_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     assert not listed & set(OTHERS)
 
 
+def test_kinds_whose_runners_are_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither good nor bad: a status of its own, which a case that fails, or a file that can't be read, overrides."""
+    assert set(OTHERS) == vectors.TEST_KINDS
+    good, elsewhere = (str(VECTORS / name) for name in ("rfc9460.json", "faults/snp_vmpl.json"))
+    bad = str(changed(tmp_path / "bad.json", cases=[cases()[0] | {"more": 1}]))
+    unknown = str(changed(tmp_path / "unknown.json", kind="unheard-of"))
+    for files, status in (
+        ([elsewhere], 3),
+        ([good, elsewhere], 3),
+        ([elsewhere, good], 3),
+        ([elsewhere, bad], 1),
+        ([bad, elsewhere, good], 1),
+        ([unknown, elsewhere], 1),
+        ([good], 0),
+    ):
+        assert main(["vectors", *files]) == status
+    capsys.readouterr()
+    main(["vectors", elsewhere, good])
+    first, second = capsys.readouterr().out.splitlines()
+    assert (
+        first
+        == f"{elsewhere}: not run: its runner needs the test tree (snp-appraisal, AMD 56860, SEV-SNP firmware ABI)"
+    )
+    assert "hold" in second
+    main(["vectors", "--json", elsewhere, good])
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["not_run"], first["failures"], first["kind"]) == (
+        "its runner needs the test tree",
+        [],
+        "snp-appraisal",
+    )
+    assert second["not_run"] is None
+
+
 @pytest.mark.loopback
 def test_asserts_that_are_left_out_are_noticed() -> None:
     path = str(VECTORS / "rfc9460.json")

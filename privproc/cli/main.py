@@ -15,7 +15,9 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 1 for a verdict against the input, 2 for a mistake."""
+    """Run the command line and return its exit status: 0, 1 for a verdict against the input, 2 for a mistake, or 3 for
+    vector files that can't be run here.
+    """
     parser = argparse.ArgumentParser(
         prog="privproc",
         description="Offline tools for private processing.",

@@ -5,6 +5,6 @@ with ``assert`` and with the library's private twins.
 """
 
 from privproc.vectors.case import Case, raises
-from privproc.vectors.file import HEAD, KINDS, SCHEMA, digest, load, run
+from privproc.vectors.file import HEAD, KINDS, SCHEMA, TEST_KINDS, digest, load, run
 
-__all__ = ["HEAD", "KINDS", "SCHEMA", "Case", "digest", "load", "raises", "run"]
+__all__ = ["HEAD", "KINDS", "SCHEMA", "TEST_KINDS", "Case", "digest", "load", "raises", "run"]

@@ -13,12 +13,25 @@ from privproc.errors import DecodeError, UnsupportedError, UsageError
 from privproc.vectors import _kinds
 from privproc.vectors.case import Case
 
-__all__ = ["HEAD", "KINDS", "SCHEMA", "digest", "load", "run"]
+__all__ = ["HEAD", "KINDS", "SCHEMA", "TEST_KINDS", "digest", "load", "run"]
 
 SCHEMA: Final = "privproc-vectors/1"
 HEAD: Final = frozenset({"schema", "kind", "specification", "section", "source", "notes", "sha256", "cases"})
 KINDS: Final = frozenset(module.name.replace("_", "-") for module in pkgutil.iter_modules(_kinds.__path__))
 """The kinds of files that can be run."""
+TEST_KINDS: Final = frozenset(
+    {
+        "exported-authenticator",
+        "nitro-appraisal",
+        "nvidia-appraisal",
+        "privproc1-beside",
+        "privproc1-mutual",
+        "sgx-appraisal",
+        "snp-appraisal",
+        "tdx-appraisal",
+    }
+)
+"""The kinds whose runners need the makers of evidence and of connections in the test tree (``tests/runners``)."""
 
 
 def digest(cases: list[dict[str, Any]]) -> str:

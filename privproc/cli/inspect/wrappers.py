@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from privproc import base64url
 from privproc.attestation.cmw import Cmw, Collection, Indicator, Record, decode
 from privproc.cli.inspect import devices
@@ -70,9 +72,10 @@ def _json(walk: Walk, value: Cmw) -> None:
         for label, each in value.parts.items():
             walk.json_string(str(label), "label", str(label))
             _json(walk, each)
-    elif isinstance(value, Record):
-        walk.json_string(str(value.type), "type", str(value.type))
-        walk.json_string(base64url.encode(value.value), "value", value.value.hex(), "base64url")
-        walk.decoded(value.value, "value", _content)
-        if value.indicator is not None:
-            walk.note("indicator", f"{int(value.indicator)}  {_said(value.indicator)}", int(value.indicator))
+        return
+    record = cast("Record", value)  # tags are CBOR's
+    walk.json_string(str(record.type), "type", str(record.type))
+    walk.json_string(base64url.encode(record.value), "value", record.value.hex(), "base64url")
+    walk.decoded(record.value, "value", _content)
+    if record.indicator is not None:
+        walk.note("indicator", f"{int(record.indicator)}  {_said(record.indicator)}", int(record.indicator))
