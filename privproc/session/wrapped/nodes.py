@@ -88,7 +88,8 @@ def learn_nodes(
     Enough mirrors must show the same bytes. Passports that don't hold, past their time say, are left out, as long as
     enough are left. Raises :class:`UntrustedError` (mirrors disagree, another role or package, a node twice),
     :class:`PolicyError` for a suite that isn't one of the protocol's, another than the others', or classic where
-    ``anchors`` require hybrids, :class:`DecodeError`, :class:`UnsupportedError`, and what :func:`verify_passport` raises.
+    ``anchors`` require hybrids, :class:`DecodeError`, :class:`UnsupportedError`, and what :func:`verify_passport`
+    raises.
     """
     contents = directory.contents.get(at=at)
     anchors.check(contents)
