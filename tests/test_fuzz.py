@@ -31,7 +31,7 @@ def test_nothing_but_peer_errors():
 )
 def test_targets_take_their_seeds(name):
     target = targets()[name]
-    for data in seeds(name, target)[:3]:
+    for data in seeds(name, target, 3):
         target(data)
 
 

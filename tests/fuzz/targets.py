@@ -156,13 +156,13 @@ def published() -> tuple[bytes, ...]:
     return tuple(data for data in found if len(data) <= MAX_SEED)
 
 
-def seeds(name: str, target: Target) -> list[bytes]:
+def seeds(name: str, target: Target, most: int = SEEDS) -> list[bytes]:
     """The sample of a decoder, and published bytes that it takes; that of a verifier, whose keys nobody else has."""
     if name in verifiers():
         return [verifiers()[name].sample]
     found = [samples()[name].sample] if name in samples() else []
     for data in published():
-        if len(found) >= SEEDS:
+        if len(found) >= most:
             break
         if verdict(lambda data=data: target(data)) == "taken":  # type: ignore[misc]
             found.append(data)
