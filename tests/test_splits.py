@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 
@@ -16,6 +17,7 @@ from privproc.responsekey import AnswerData, AnswerEnd
 from privproc.session import AnswerComplete, PipeRequest, RecordsReceived, Upload, chunked
 from privproc.session.pipe import PipeState
 from privproc.session.profile import SUITES
+from privproc.session.streams import PipeDownload
 from tests.test_ohttp import AT as KEYS_AT
 from tests.test_ohttp_chunked import begun
 from tests.test_ohttp_chunked import exchange as ohttp_exchange
@@ -409,6 +411,80 @@ def test_records_behind_a_whole_answer(world: World) -> None:
     assert type(error) is OpenError
     with pytest.raises(OpenError):  # the session is over
         events[-1].session.ask(QUESTION, at=AT)
+
+
+def ending(
+    world: World, change: Callable[[bytes], bytes], held: int = 1
+) -> tuple[Any, list[Any], Callable[[], list[Any]]]:
+    """A pipe with a last question, whose answer's last ``held`` records come in OHTTP's final chunk, as ``change`` has
+    it: the pipe, what came before the end, and what takes the end.
+    """
+    device = Piped(world)
+    device.open()
+    device.session.ask(QUESTION, at=AT, last=True)
+    kept: list[bytes] = []
+
+    def last_is_kept(download: PipeDownload, records: bytes) -> bytes:
+        kept.append(records)
+        return download._sender.send(chunked.content_chunk(kept.pop(0))) if len(kept) > held else b""
+
+    def finish(download: PipeDownload) -> bytes:
+        *before, records = kept
+        answer = records[: 5 + int.from_bytes(records[3:5], "big")]  # without the close_notify behind it
+        content = chunked.content_chunk(b"".join((*before, answer)))
+        return download._sender.finish(change(content) + chunked.END)
+
+    with mock.patch.object(PipeDownload, "send", last_is_kept), mock.patch.object(PipeDownload, "finish", finish):
+        wire = b"".join(response.content for response in device.down)
+    return device.pipe, device.pipe.receive_data(wire, at=AT), lambda: device.pipe.receive_end(at=AT)
+
+
+def test_a_pipes_end_with_the_answers(world: World) -> None:
+    pipe, events, end = ending(world, lambda last: last)
+    assert [*events, *end()] == [*map(AnswerData, ANSWER), AnswerComplete(None)]
+    assert pipe.state is PipeState.ENDED
+
+
+# req: privproc1/6.2 whole-whatever-follows
+def test_a_pipes_end_with_the_answers_and_more(world: World) -> None:
+    """The answer is whole; that the stream wasn't is for the next call to say."""
+    pipe, events, end = ending(world, lambda last: last + chunked.content_chunk(JUNK))
+    assert [*events, *end()] == [*map(AnswerData, ANSWER), AnswerComplete(None)]
+    assert pipe.state is PipeState.FAILED
+    with pytest.raises(OpenError) as raised:
+        end()
+    assert raised.value.authentic is None
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda last: flipped(last, -1), OpenError),
+        (lambda last: last[:-10], DecodeError),
+        (lambda last: b"", DecodeError),
+    ],
+    ids=["forged", "cut", "dropped"],
+)
+@pytest.mark.parametrize("held", [1, 2])
+# req: privproc1/5.4 what-came-is-not-the-answer
+def test_a_pipes_end_without_the_answers(world: World, change: Any, error: type[PeerError], held: int) -> None:
+    """Of what comes with the end alone nothing is given out, nor counted."""
+    pipe, events, end = ending(world, change, held)
+    with pytest.raises(error) as raised:
+        end()
+    assert said(events, raised.value) == pipe.received == len(b"".join(ANSWER[: 4 - held]))
+
+
+# req: privproc1/5.4 what-came-is-not-the-answer
+def test_an_end_that_is_forged_between_questions(world: World) -> None:
+    """Nothing is awaited, but whoever ended the response had no right to."""
+    device = Piped(world)
+    device.open()
+    assert device.pipe.receive_data(b"\0" + bytes(40), at=AT) == []
+    with pytest.raises(OpenError) as raised:
+        device.pipe.receive_end(at=AT)
+    assert raised.value.authentic is None
+    assert device.pipe.state is PipeState.FAILED
 
 
 # req: privproc1/6.2 whole-whatever-follows

@@ -367,9 +367,12 @@ class AnswerChannel(Unique):
                     raise (
                         self._cut() if isinstance(error, DecodeError) and reader.streams else self._told(error)
                     ) from None
+        self._check_end()
+        return [*events, AnswerComplete(self._next(reader.handle, at))]
+
+    def _check_end(self) -> None:
         if not self._end:
             raise self._cut()
-        return [*events, AnswerComplete(self._next(reader.handle, at))]
 
     def _whole(self) -> bool:
         """Something failed: whether the answer was whole before that."""
@@ -405,7 +408,8 @@ class AnswerChannel(Unique):
 
     def _next(self, handle: bytes, at: int) -> Session | None:
         attested, link = self._ready
-        following = None if self._spoilt else attested.following(self._answer.th3, self._end[0])
+        in_order = self._end and not self._spoilt
+        following = attested.following(self._answer.th3, self._end[0]) if in_order else None
         if following is None:
             # req: privproc1/11 continuation-keys-go
             link.key.wipe()

@@ -108,7 +108,8 @@ def unasked(world: World) -> None:
     piped = Piped(world)
     piped.open()
     with mock.patch.object(enclave.EnclaveReply, "finish", more):
-        piped.ask(QUESTION)
+        piped.ask(QUESTION)  # whole, whatever follows
+    piped.pipe.data_to_send()
 
 
 @run(
