@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import random
 import sys
 import tracemalloc
@@ -147,12 +148,14 @@ def way(call: Callable[[], object]) -> list[str]:
             found.append(argument.__qualname__)
 
     before = sys.getprofile()
+    gc.disable()  # its callbacks would be in the way
     sys.setprofile(note)
     try:
         with pytest.raises(OpenError):
             call()
     finally:
         sys.setprofile(before)
+        gc.enable()
     return found
 
 
