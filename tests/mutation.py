@@ -55,8 +55,8 @@ MODULES = {  # the module's own test files, and the kinds of vector files that a
     "responsekey.pacing": (["pacing"], []),
     "responsekey.request": (["responsekey"], ["privproc1-request"]),
     "responsekey.wrapped": (["wrapped"], ["privproc1-wrapped"]),
-    "session.device": (["session_device", "session_live"], []),
-    "session.enclave": (["session_enclave", "session_live"], []),
+    "session.device": (["session_device", "session_live", "splits", "session_streams"], []),
+    "session.enclave": (["session_enclave", "session_live", "session_beside"], []),
     "session.gateway": (["session_gateway", "session_continue"], ["privproc1-gateway", "privproc1-upload"]),
     "session.transcript": (["session_messages"], ["privproc1-transcript", "privproc1-live", "privproc1-wrapped"]),
 }

@@ -27,6 +27,7 @@ from privproc.errors import (
 from privproc.http import Request, Response
 from privproc.responsekey import Announcement, AnswerData, OneTimeKey
 from privproc.session import AnswerComplete
+from privproc.session.attested import Attested
 from privproc.session.messages import Offer
 from privproc.session.profile import ANSWER_SIZES, LEASE, SUITES, WAIT
 from privproc.tokens import BoundToken
@@ -101,6 +102,12 @@ def test_a_token_of_another_issuer_gateway_or_epoch(world: World) -> None:
         with pytest.raises(UsageError, match="not of this directory"):
             session.begin(directory, token, role=ROLE, relay=ROUTE, anchors=world.anchors, at=AT)
         assert token.token.nonce == good.nonce  # not spent
+
+
+def test_a_first_request_shows_its_name_alone(world: World) -> None:
+    _, opening = begin(world)
+    prepared, *_ = opening._look()
+    assert repr(prepared) == "<Prepared>"
 
 
 # Opening.finish
@@ -245,7 +252,7 @@ def test_a_session_ends(world: World) -> None:
             if fine:
                 ready.ask(QUESTION, at=at)
             else:
-                with pytest.raises(ExpiredError, match="session"):
+                with pytest.raises(ExpiredError, match=r"^session is no longer valid$"):
                     ready.ask(QUESTION, at=at)
 
 
@@ -253,8 +260,28 @@ def test_a_session_ends(world: World) -> None:
 # req: privproc1/4.7 first-answer-in-time
 def test_a_first_answer_that_comes_late(world: World, at: int) -> None:
     request, opening = begin(world)
-    with pytest.raises(ExpiredError, match="first answer"):
+    with pytest.raises(ExpiredError, match=r"^first answer is "):
         opening.finish(world.send(request), at=at)
+
+
+def test_a_step_may_be_taken_from_0_on(world: World) -> None:
+    """The steps' own windows only end. What refuses that time is what came into being after it."""
+    request, opening = begin(world)
+    with pytest.raises(ExpiredError, match=r"^checkpoint: cosigned in the future"):
+        opening.finish(world.send(request), at=0)
+    request, renewing = opened(world).renew(world.learn(), at=AT)
+    with pytest.raises(ExpiredError, match=r"^checkpoint: cosigned in the future"):
+        renewing.finish(world.send(request), at=0)
+    with pytest.raises(ExpiredError, match=r"^trusted value is not valid yet$"):
+        opened(world).renew(world.learn(), at=0)
+    ready = opened(world)
+    with pytest.raises(ExpiredError, match=r"^session's evidence is not valid yet$"):
+        ready.ask(QUESTION, at=0)
+    with (
+        mock.patch.object(Attested, "check"),
+        pytest.raises(ExpiredError, match=r"^trusted value is not valid yet$"),
+    ):
+        ready.ask(QUESTION, at=0)
 
 
 def test_a_session_ends_with_its_announcement(world: World) -> None:
@@ -430,5 +457,6 @@ def test_records_of_another_session_do_not_open(world: World) -> None:
 def test_records_that_say_nothing_are_a_truncation(world: World) -> None:
     world.wire.taps["host → gateway"] = lambda data: b"" if data[:1] == b"\x17" else data
     response, answer = asked(world)
-    with pytest.raises(DecodeError, match="truncated: 0 bytes of it are authentic"):
+    with pytest.raises(DecodeError, match=r"^answer: truncated: 0 bytes of it are authentic") as raised:
         answer.receive(response, at=AT)
+    assert (raised.value.offset, raised.value.authentic) == (0, 0)

@@ -72,11 +72,11 @@ class Device:
         self.th2 = session.transcript.attested(self.th1, report_data, 1, b"evidence")
         return waiting
 
-    def seal(self, question: bytes) -> tuple[bytes, responsekey.Answer]:
+    def seal(self, question: bytes, kind: Kind = Kind.LAST) -> tuple[bytes, responsekey.Answer]:
         exporter = self.channel.export(EXPORTER_LABEL, exporter_context(self.th2, 0), 48)
         context = Context(self.th2, 0, b"", exporter)
         sealed, answer = responsekey.seal_request(context, self.announcement.suite, self.announcement.key, question)
-        return frame(Kind.LAST, sealed), answer
+        return frame(kind, sealed), answer
 
     def records(self, data: bytes) -> bytes:
         if data:
@@ -142,6 +142,24 @@ def test_whom_an_enclave_does_not_serve(change: dict[str, Any], error: type[Peer
     assert type(raised.value) is error
 
 
+@pytest.mark.parametrize("demanded", [False, True])
+# req: privproc1/4.6 shows-what-open-demands
+def test_evidence_beside_is_shown_where_open_demands_it(demanded: bool) -> None:
+    device = Device(device_required=demanded)
+    opening = enclave(beside=True).open(device.forward.encode(), at=AT)
+    assert opening.beside is demanded
+    shown = ((1, b"gpu"),)
+    if demanded:
+        with pytest.raises(UsageError, match="demanded beside"):
+            opening.attest(b"evidence")
+        opening.show(shown)
+    else:
+        with pytest.raises(UsageError, match="an end that demands them"):
+            opening.show(shown)
+    device.establish(opening)
+    assert device.offer.devices == (shown if demanded else ())
+
+
 # req: privproc1/4.6 role-is-the-enclaves-own
 def test_a_role_is_the_enclaves_own() -> None:
     with pytest.raises(PolicyError):
@@ -196,10 +214,31 @@ def waiting() -> tuple[Device, AwaitingRequest]:
 def test_a_late_request(waiting: tuple[Device, AwaitingRequest], at: int) -> None:
     device, step = waiting
     records = device.records(device.seal(b"question")[0])
-    with pytest.raises(ExpiredError, match="session"):
+    with pytest.raises(ExpiredError, match=r"^session is "):
         step.receive(records, at=at)
     with pytest.raises(SpentError):  # one try
         step.receive(records, at=AT)
+
+
+# req: privproc1/4.6 waits-a-minute
+def test_a_request_at_0() -> None:
+    """Whatever a clock counts from: times begin there, and include it."""
+    device = Device()
+    step = device.establish(enclave().open(device.forward.encode(), at=0))
+    assert isinstance(step.receive(device.records(device.seal(b"question")[0]), at=0), Asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "requests", "goes_on"), [(Kind.REQUEST, 2, True), (Kind.REQUEST, 1, False), (Kind.LAST, 2, False)]
+)
+def test_whether_a_session_goes_on(kind: Kind, requests: int, goes_on: bool) -> None:
+    device = Device()
+    step = device.establish(enclave(requests=requests).open(device.forward.encode(), at=AT))
+    asked = step.receive(device.records(device.seal(b"question", kind)[0]), at=AT)
+    assert isinstance(asked, Asked)
+    assert asked.reply.goes_on is goes_on
+    _, following = asked.reply.finish(at=AT)
+    assert (following is not None) is goes_on
 
 
 def test_a_session_that_the_device_closed(waiting: tuple[Device, AwaitingRequest]) -> None:
@@ -262,6 +301,7 @@ def test_a_request_of_another_session(waiting: tuple[Device, AwaitingRequest]) -
 def test_nothing_shows_and_nothing_is_copied(waiting: tuple[Device, AwaitingRequest]) -> None:
     device, step = waiting
     opening = enclave().open(Device().forward.encode(), at=AT)
+    assert repr(opening._look()) == "<_Opened>"
     assert (repr(opening), repr(step)) == ("<EnclaveOpening ready>", "<AwaitingRequest ready>")
     things: list[Any] = [opening, step]
     asked = step.receive(device.records(device.seal(b"question")[0]), at=AT)
@@ -294,7 +334,7 @@ def test_what_comes_before_finished_is_bounded(
     """However it comes, no more than that is taken: a token must not buy memory."""
     _, awaiting = waiting
     taken = 0
-    with pytest.raises(LimitError, match="client flight"):
+    with pytest.raises(LimitError, match=r"^client flight"):
         for start in range(0, len(flight), step):
             assert awaiting.receive_data(flight[start : start + step], at=AT) is None
             taken += step
@@ -316,13 +356,14 @@ def test_a_long_flight_before_finished_is_refused_whatever_follows(waiting: tupl
 def test_records_that_say_nothing_are_bounded(waiting: tuple[Device, AwaitingRequest]) -> None:
     """TLS answers each request for a new key, so what comes and never is a frame would add up, in memory, too."""
     device, awaiting = waiting
-    assert awaiting.receive_data(device.records(b""), at=AT) is None
-    piece, taken = bytes(1 << 16), 0
-    with mock.patch.object(ratls.Channel, "receive_data", return_value=[]), pytest.raises(LimitError, match="request"):
-        for _ in range(300):
+    flight = device.records(b"")
+    assert awaiting.receive_data(flight, at=AT) is None
+    room = RECORDS_LIMIT - len(flight)
+    with mock.patch.object(ratls.Channel, "receive_data", return_value=[]):
+        for piece in (bytes(1 << 16), bytes(room - (1 << 16))):
             assert awaiting.receive_data(piece, at=AT) is None
-            taken += len(piece)
-    assert RECORDS_LIMIT - 2 * len(piece) < taken <= RECORDS_LIMIT
+        with pytest.raises(LimitError, match=r"^request: "):
+            awaiting.receive_data(b"\0", at=AT)
     with pytest.raises(SpentError):
         awaiting.receive_data(b"", at=AT)
 
@@ -337,6 +378,15 @@ def test_any_split_of_a_request(waiting: tuple[Device, AwaitingRequest], step: i
     asked = found[-1]
     assert isinstance(asked, Asked)
     assert asked.question == b"question" * 4000
+
+
+# req: privproc1/5.3 finished-comes-first
+def test_a_finished_that_is_whole_is_judged_at_once(waiting: tuple[Device, AwaitingRequest]) -> None:
+    device, awaiting = waiting
+    flight = device.records(b"")
+    assert awaiting.receive_data(flight[:-1], at=AT) is None
+    with pytest.raises(OpenError):
+        awaiting.receive_data(bytes([flight[-1] ^ 1]), at=AT)
 
 
 @pytest.mark.parametrize("step", [1, 4, 7, 1000])

@@ -162,6 +162,15 @@ def test_a_session_ends_with_its_announcement_at_both_ends(chat: Chat) -> None:
         chat.ask(b"Question")
 
 
+def test_a_session_that_has_ended_gets_no_new_evidence(chat: Chat) -> None:
+    ends, other = chat.session.until, Chat(chat.world)
+    with pytest.raises(ExpiredError, match=r"^session is no longer valid$"):
+        chat.session.renew(chat.directory, at=ends)
+    with pytest.raises(SpentError):
+        chat.session.renew(chat.directory, at=AT)
+    assert other.session.renew(other.directory, at=ends - 1)
+
+
 def test_a_lost_answer_is_the_end(chat: Chat) -> None:
     chat.ask(b"Question")
     request, answer = chat.session.ask(b"Another", at=AT)
@@ -395,7 +404,7 @@ def test_a_revoked_enclave_is_not_renewed(chat: Chat) -> None:
 def test_new_evidence_that_comes_late(chat: Chat, at: int) -> None:
     request, renewing = chat.session.renew(chat.directory, at=AT)
     response = chat.send(request)
-    with pytest.raises(ExpiredError, match="renewal"):
+    with pytest.raises(ExpiredError, match=r"^renewal is "):
         renewing.finish(response, at=at if at > AT else -1)
 
 

@@ -115,7 +115,7 @@ def test_a_streamed_answer_that_is_cut_off_says_how_much_is_authentic() -> None:
         if count == len(whole) - 1:  # the answer's last chunk has come, the end of the response hasn't
             assert answer.receive_end(at=AT) == [AnswerComplete(None)]
             continue
-        with pytest.raises(DecodeError, match=f"truncated: {got} bytes of it are authentic") as raised:
+        with pytest.raises(DecodeError, match=f"^answer: truncated: {got} bytes of it are authentic") as raised:
             answer.receive_end(at=AT)
         assert raised.value.offset == got
         with pytest.raises(SpentError):
@@ -148,6 +148,18 @@ def test_a_forged_piece_of_a_streamed_answer(chat: Chat) -> None:
         answer.receive_data(forged)
     with pytest.raises(SpentError):
         answer.receive_data(responses[1].content)
+
+
+# req: privproc1/5.4 what-came-is-not-the-answer
+def test_a_forged_end_of_a_streamed_answer(chat: Chat) -> None:
+    """It is told from one that was cut off."""
+    answer, responses = streamed(chat)
+    answer.receive_head(responses[0])
+    events = [event for response in responses[:2] for event in answer.receive_data(response.content)]
+    assert answer.receive_data(b"\0" + bytes(40)) == []
+    with pytest.raises(OpenError) as raised:
+        answer.receive_end(at=AT)
+    assert raised.value.authentic == sum(len(event.data) for event in events) > 0
 
 
 def test_records_that_the_host_drops_from_a_stream(chat: Chat) -> None:
