@@ -26,7 +26,7 @@ OTHER = hpke.Suite(hpke.Kem.X25519_SHA256, hpke.Kdf.HKDF_SHA384, hpke.Aead.AES_2
 @run(
     "enclave takes a suite that wasn't offered",
     PolicyError,
-    lambda: removed(attested.attest, "announcement.suite not in SUITES or ", ""),
+    lambda: removed(attested.attest, "announcement.suite not in demands.anchors.suites or ", ""),
 )
 def downgraded(world: World) -> None:
     world.machine.enclave = replace(world.machine.enclave, suites=(OTHER,))
