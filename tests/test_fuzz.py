@@ -26,12 +26,10 @@ def test_nothing_but_peer_errors():
     assert int(done.stdout.split()[2]) > 1000, done.stdout
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(it, marks=pytest.mark.slow) if it == "a roster" else it for it in targets()]
-)
+@pytest.mark.parametrize("name", targets())
 def test_targets_take_their_seeds(name):
     target = targets()[name]
-    for data in seeds(name, target, 3):
+    for data in seeds(name, target, 1):
         target(data)
 
 

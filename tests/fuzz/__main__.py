@@ -98,7 +98,7 @@ def inputs(
     chosen: dict[str, Callable[[bytes], object]], seeds: Callable[..., list[bytes]], *, together: bool
 ) -> Iterator[bytes]:
     for number, (name, target) in enumerate(chosen.items()):
-        for data in seeds(name, target, 4) if together else seeds(name, target):
+        for data in seeds(name, target, 1) if together else seeds(name, target):
             yield bytes([number]) + data if together else data
 
 
